@@ -295,8 +295,8 @@ pub mod docker {
 #[cfg(feature = "sandbox")]
 pub mod sandbox {
     pub use rpcplugin_client::sandbox::{
-        Confinement, Denied, Enforce, Layer, LayerState, Limits, Network, Prepared, Program, Sandbox,
-        SandboxFault, SystemCalls, UnixSockets,
+        Confinement, ControlGroup, Denied, Enforce, Layer, LayerState, Limits, Network, Prepared, Program,
+        Sandbox, SandboxFault, SystemCalls, UnixSockets,
     };
 }
 

@@ -7,7 +7,7 @@ mod filter;
 mod limits;
 mod support;
 
-use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _, path::Path, thread};
+use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc, thread};
 
 use seccompiler::BpfProgram;
 
@@ -27,7 +27,7 @@ use crate::{
 pub(crate) struct Prepared {
     confinement: Confinement,
     rules: Option<PathRules>,
-    filter: Option<BpfProgram>,
+    filter: Option<Arc<BpfProgram>>,
     limits: ProcessLimits,
     control_group: Option<ControlGroup>,
     /// Descriptors that the plugin has to inherit.
@@ -57,7 +57,7 @@ impl Prepared {
             0 => None,
             abi => Some(PathRules::new(sandbox, program, socket_dir, abi)?),
         };
-        let filter = support.seccomp.then(|| filter::compile(sandbox, refuses_connect(sandbox, support)));
+        let filter = support.seccomp.then(|| filter::of(sandbox, refuses_connect(sandbox, support)));
         Ok(Self {
             confinement,
             rules,
@@ -79,8 +79,8 @@ impl Prepared {
     ) -> Result<io::Result<T>, SandboxFault> {
         let confined = || self.confine().map(|()| spawn());
         thread::scope(|scope| {
-            let started =
-                thread::Builder::new().name("rpcplugin-sandbox".to_owned()).spawn_scoped(scope, confined);
+            let thread = thread::Builder::new().name("rpcplugin-sandbox".to_owned()).stack_size(STACK);
+            let started = thread.spawn_scoped(scope, confined);
             match started {
                 Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
                 Err(error) => Ok(Err(error)),
@@ -201,4 +201,6 @@ fn failed(layer: Layer) -> impl FnOnce(io::Error) -> SandboxFault {
     move |source| SandboxFault::Failed { layer, source }
 }
 
+/// The stack of the confined thread, in bytes. A large one takes time to map and to remove.
+const STACK: usize = 256 << 10;
 const NO_SECCOMP: &str = "needs filters of system calls (seccomp), on x86-64, ARM64 or RISC-V of 64 bits";

@@ -3,23 +3,54 @@
 //! The filter allows all calls but those that are listed here, so that programs in any language run. Calls that are newer than the list
 //! fail with ENOSYS, as on a kernel without them: programs fall back to older calls, which the list knows.
 
-use std::{collections::BTreeMap, io};
+mod program;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use libc::{
     AF_INET, AF_INET6, AF_UNIX, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID,
-    CLONE_NEWUSER, CLONE_NEWUTS, EPERM, IPPROTO_TCP, IPPROTO_UDP, MAP_ANONYMOUS, MAP_SHARED, MSG_FASTOPEN,
+    CLONE_NEWUSER, CLONE_NEWUTS, IPPROTO_TCP, IPPROTO_UDP, MAP_ANONYMOUS, MAP_SHARED, MSG_FASTOPEN,
     SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET, SOCK_STREAM, c_long,
 };
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    TargetArch, sock_filter,
-};
+use seccompiler::{BpfProgram, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 
-use crate::{sandbox::Sandbox, system_calls::SystemCalls};
+use crate::{network::Network, sandbox::Sandbox, system_calls::SystemCalls};
 
-/// Compiles the filter of a sandbox.
-pub(super) fn compile(sandbox: &Sandbox, refuses_connect: bool) -> io::Result<BpfProgram> {
-    let allows = |group| sandbox.system_calls.contains(&group);
+/// The filter of a sandbox. The last one is kept, because most hosts start plugins with few different sandboxes.
+pub(super) fn of(sandbox: &Sandbox, refuses_connect: bool) -> io::Result<Arc<BpfProgram>> {
+    static LAST: Mutex<Option<(Kind, Arc<BpfProgram>)>> = Mutex::new(None);
+    let kind = Kind {
+        system_calls: sandbox.system_calls.clone(),
+        network: sandbox.network.clone(),
+        limits_memory: sandbox.limits.memory.is_some(),
+        refuses_connect,
+    };
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((known, filter)) = &*last
+        && *known == kind
+    {
+        return Ok(Arc::clone(filter));
+    }
+    let filter = Arc::new(compile(&kind)?);
+    *last = Some((kind, Arc::clone(&filter)));
+    Ok(filter)
+}
+
+/// What a filter depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Kind {
+    system_calls: BTreeSet<SystemCalls>,
+    network: Network,
+    limits_memory: bool,
+    refuses_connect: bool,
+}
+
+fn compile(kind: &Kind) -> io::Result<BpfProgram> {
+    let allows = |group| kind.system_calls.contains(&group);
     let mut refused = Refused::default();
     refused.always(ALWAYS);
     if !allows(SystemCalls::IoUring) {
@@ -35,14 +66,14 @@ pub(super) fn compile(sandbox: &Sandbox, refuses_connect: bool) -> io::Result<Bp
     }
     if !allows(SystemCalls::Namespaces) {
         refused.always(&[libc::SYS_unshare]);
-        for kind in NAMESPACES {
-            refused.when(libc::SYS_clone, [has_bits(0, kind)])?;
+        for namespace in NAMESPACES {
+            refused.when(libc::SYS_clone, [has_bits(0, namespace)])?;
         }
     }
     refused.other_processes()?;
     refused.terminals()?;
-    refused.sockets(sandbox, refuses_connect)?;
-    if sandbox.limits.memory.is_some() {
+    refused.sockets(&kind.network, kind.refuses_connect)?;
+    if kind.limits_memory {
         refused.shared_memory()?;
     }
     refused.compile(!allows(SystemCalls::Namespaces))
@@ -102,8 +133,7 @@ impl Refused {
         self.when(libc::SYS_ioctl, [equals(1, TIOCLINUX)])
     }
 
-    fn sockets(&mut self, sandbox: &Sandbox, refuses_connect: bool) -> io::Result<()> {
-        let network = &sandbox.network;
+    fn sockets(&mut self, network: &Network, refuses_connect: bool) -> io::Result<()> {
         let is_only = |family| differs(0, family);
         if network.is_none() {
             self.when(libc::SYS_socket, [is_only(number(AF_UNIX))])?;
@@ -163,26 +193,10 @@ impl Refused {
         Ok(())
     }
 
-    /// The filter, with the calls that get ENOSYS in front.
+    /// The filter, which hides newer calls too.
     fn compile(self, hides_clone3: bool) -> io::Result<BpfProgram> {
-        let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
-        let refuse = SeccompAction::Errno(number(EPERM));
-        let filter =
-            SeccompFilter::new(self.0, SeccompAction::Allow, refuse, arch).map_err(io::Error::other)?;
-        let filter = BpfProgram::try_from(filter).map_err(io::Error::other)?;
-        let unknown = u32::from(SeccompAction::Errno(number(libc::ENOSYS)));
-        let statement = |code, k| sock_filter { code, jt: 0, jf: 0, k };
-        let skip_next_unless = |code, k| sock_filter { code, jt: 0, jf: 1, k };
-        let mut program =
-            vec![statement(LOAD_WORD, OFFSET_OF_NUMBER), skip_next_unless(JUMP_IF_GREATER, NEWEST_KNOWN)];
-        program.push(statement(RETURN, unknown));
-        if hides_clone3 {
-            // Its flags are in memory, where a filter cannot see them.
-            program.push(skip_next_unless(JUMP_IF_EQUAL, CLONE3));
-            program.push(statement(RETURN, unknown));
-        }
-        program.extend(filter);
-        Ok(program)
+        // The flags of clone3 are in memory, where a filter cannot see them.
+        program::assemble(self.0, NEWEST_KNOWN, if hides_clone3 { &[CLONE3] } else { &[] })
     }
 }
 
@@ -347,21 +361,16 @@ const IOPRIO_WHO_PROCESS: u32 = 1;
 const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
 
-// Instructions of classic BPF: `linux/bpf_common.h`.
-const LOAD_WORD: u16 = 0x20;
-const JUMP_IF_EQUAL: u16 = 0x15;
-const JUMP_IF_GREATER: u16 = 0x25;
-const RETURN: u16 = 0x06;
-const OFFSET_OF_NUMBER: u32 = 0;
-
 #[cfg(test)]
 mod tests {
+    use libc::EPERM;
+
     use super::*;
-    use crate::{Limits, Network};
+    use crate::Limits;
 
     /// Calls `attempt` on a thread with the filter of the sandbox.
     fn within<T: Send>(sandbox: &Sandbox, refuses_connect: bool, attempt: impl FnOnce() -> T + Send) -> T {
-        let filter = compile(sandbox, refuses_connect).expect("valid");
+        let filter = of(sandbox, refuses_connect).expect("valid");
         std::thread::scope(|scope| {
             let confined = || {
                 seccompiler::apply_filter(&filter).expect("this kernel filters system calls");
@@ -377,7 +386,7 @@ mod tests {
         {
             for refuses_connect in [false, true] {
                 let sandbox = Sandbox::new().network(network.clone()).limits(Limits::new().memory(1));
-                let filter = compile(&sandbox, refuses_connect).expect("valid");
+                let filter = of(&sandbox, refuses_connect).expect("valid");
                 assert!(filter.len() < 1000, "{network}: {}", filter.len());
             }
         }
