@@ -63,6 +63,7 @@ use self::{
     settings::{Settings, SettingsError, for_plugin},
     tasks::Tasks,
 };
+pub(super) use self::{schema::Described, status::is_public};
 use crate::{
     error::{CommandError, ExitsWith},
     exit::Exit,
@@ -118,14 +119,21 @@ async fn tap(program: &Path, args: &TapArgs, out: &Out) -> Result<Exit, CommandE
         .into_diagnostic()
         .wrap_err("no directory for sockets can be made")?;
     let tap = Tap::prepare(&settings, dir).await?;
-    let format = Format { json: out.is_json(), values: options.show_values, only: options.only.clone() };
+    let only = options.only.clone();
+    let format = Format { json: out.is_json(), values: options.show_values, encoded: false, only };
+    let mut targets = vec![(target, format)];
+    if let Some(path) = &options.record {
+        let record = Target::record(path).into_diagnostic().wrap_err("the recording cannot be opened")?;
+        targets.push((record, Format::of_record()));
+    }
+    let kept = if options.record.is_some() { RECORDED } else { SHOWN };
     let (log, events, lost) = Log::new();
-    let writer = Writer::start(target, format, events, lost);
+    let writer = Writer::start(targets, events, lost);
 
     let grace = HostConfig::default().orphan_grace;
     let orphan_timeout = settings.orphan_timeout;
     let ends = Ends { signals, host: settings.exit_with_host.then_some(host), orphan_timeout, grace };
-    let exit = tap.pass((program, &args.args), ends, &log, given).await;
+    let exit = tap.pass((program, &args.args), ends, &log, (given, kept)).await;
     if exit.is_err() {
         // The last event of every run.
         let unknown = rpcplugin::host::ExitReason::Unknown;
@@ -179,7 +187,7 @@ impl Tap {
         (program, args): (&Path, &[OsString]),
         ends: Ends,
         log: &Log,
-        given: Option<Arc<GivenFiles>>,
+        (given, kept): (Option<Arc<GivenFiles>>, usize),
     ) -> Result<Ended, CommandError> {
         let Self { dir, listener, for_host } = self;
         let identity = for_host.identities.as_ref().map(|identities| &identities.for_plugin);
@@ -229,6 +237,7 @@ impl Tap {
                 exit: exit.clone(),
                 hosts: hosts.clone(),
                 security: Arc::new(security),
+                kept,
                 dir: Arc::new(dir.path().to_owned()),
                 connections: connections.clone(),
                 listeners: listeners.clone(),
@@ -285,6 +294,12 @@ async fn start(
     let command = Command::new(program).args(args.iter().cloned());
     Ok(command.start(&environment).await?)
 }
+
+/// The longest message that is kept to be shown.
+const SHOWN: usize = 256 << 10;
+
+/// The longest message of a recording.
+const RECORDED: usize = 16 << 20;
 
 /// The longest time for all connections to end when the plugin has exited.
 const DELIVERY: Duration = Duration::from_secs(30);

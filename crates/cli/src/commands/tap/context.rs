@@ -24,6 +24,8 @@ pub(super) struct Context {
     /// The connections of hosts by which something was sent.
     pub(super) hosts: watch::Sender<usize>,
     pub(super) security: Arc<TwoSided>,
+    /// The longest message that is kept for the output.
+    pub(super) kept: usize,
     /// The directory of all sockets.
     pub(super) dir: Arc<PathBuf>,
     pub(super) connections: Tasks,

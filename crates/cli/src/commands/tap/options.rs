@@ -17,6 +17,9 @@ pub(super) struct TapOptions {
     /// files, which the first line on stderr names.
     #[arg(long, short = 'o', value_name = "PATH")]
     pub(super) output: Option<PathBuf>,
+    /// Also writes everything into this file, values included, for `rpcplugin replay`. Only this user can read a new file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
     /// Shows only the calls of a method or of a service, such as Store/Get, Get or kv.v1.Store. Can be repeated.
     #[arg(long, value_name = "METHOD")]
     pub(super) only: Vec<String>,
@@ -37,6 +40,9 @@ impl TapOptions {
         };
         if let Some(output) = &self.output {
             path("--output", output)?;
+        }
+        if let Some(record) = &self.record {
+            path("--record", record)?;
         }
         for file in &self.schema.proto {
             path("--proto", file)?;

@@ -12,16 +12,22 @@ use crate::{
 
 /// The types of the messages of a plugin.
 #[derive(Debug, Default)]
-pub(super) struct Described(Option<Schema>);
+pub(in crate::commands) struct Described(Option<Schema>);
 
 impl Described {
-    pub(super) fn new(schema: Schema) -> Self {
+    pub(in crate::commands) fn new(schema: Schema) -> Self {
         Self(Some(schema))
     }
 
     /// Returns a message as JSON. Without `values`, texts and bytes are replaced by their lengths. Returns `None` if the type is unknown
     /// or the message does not have it.
-    pub(super) fn json(&self, method: &str, is_request: bool, message: &[u8], values: bool) -> Option<Json> {
+    pub(in crate::commands) fn json(
+        &self,
+        method: &str,
+        is_request: bool,
+        message: &[u8],
+        values: bool,
+    ) -> Option<Json> {
         let schema = self.0.as_ref()?;
         let (service, name) = method.strip_prefix('/')?.split_once('/')?;
         let service = schema.service(service)?;
