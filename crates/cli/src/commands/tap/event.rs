@@ -79,7 +79,7 @@ pub(super) enum Kind {
 pub(super) enum SecurityKind {
     AutoMtls,
     Given,
-    /// There are none that this program knows.
+    /// None that this program knows.
     Plain,
 }
 
