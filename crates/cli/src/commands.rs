@@ -1,6 +1,6 @@
 //! The commands, one module each: its arguments, and a `run` that prints through [`Out`](crate::ui::Out) and returns the exit code.
 //!
-//! `attach` shows and calls plugins as `inspect` and `call` do, and uses these two. No other command uses another.
+//! `attach` shows and calls plugins as `inspect` and `call` do, and uses these two. `replay` reads what `tap` writes. No other command uses another.
 
 pub(crate) mod attach;
 pub(crate) mod bench;
@@ -14,6 +14,7 @@ pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod new;
 pub(crate) mod pages;
+pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod tap;
 pub(crate) mod trust;

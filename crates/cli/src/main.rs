@@ -8,6 +8,7 @@
 //! - [`facts`]: properties of a certificate, a process and a file;
 //! - [`protojson`]: protobuf messages as JSON;
 //! - [`schema`]: services and messages of a plugin, from reflection and from files;
+//! - [`calls`]: calls without generated code;
 //! - [`raw_host`]: a host without the host library, for `doctor` and `conformance`;
 //! - [`stand_in`]: what programs in the place of a plugin have in common;
 //! - [`sandbox`]: what a plugin may do, as options, in a lock file and in words;
@@ -16,6 +17,7 @@
 //! - [`commands`]: one module for each command;
 //! - [`cli`]: the command line.
 
+mod calls;
 mod cli;
 mod commands;
 mod error;
@@ -41,8 +43,8 @@ use serde_json::json;
 use crate::{
     cli::{Action, Cli, Color, command, stray_flags, without_empty_variables},
     commands::{
-        attach, bench, bridge, call, completions, conformance, discover, doctor, inspect, man, new, run, tap,
-        trust as trust_command,
+        attach, bench, bridge, call, completions, conformance, discover, doctor, inspect, man, new, replay,
+        run, tap, trust as trust_command,
     },
     error::{CommandError, Interrupted, UsageError},
     exit::Exit,
@@ -162,6 +164,7 @@ async fn dispatch(action: &Action, out: &mut Out) -> Result<Exit, CommandError> 
         Action::Bench(args) => Box::pin(bench::run(args, out)).await,
         Action::Bridge(args) => Box::pin(bridge::run(args, out)).await,
         Action::Tap(args) => Box::pin(tap::run(args, out)).await,
+        Action::Replay(args) => Box::pin(replay::run(args, out)).await,
         Action::New(args) => new::run(args, out).await,
         Action::Trust(args) => trust_command::run(args, out).await,
         Action::Conformance(args) => Box::pin(conformance::run(args, out)).await,

@@ -17,6 +17,8 @@ mod peers;
 #[expect(dead_code, reason = "`checks` uses the rest")]
 #[path = "checks/program.rs"]
 mod program;
+#[path = "tap/replayed.rs"]
+mod replayed;
 #[expect(dead_code, reason = "`commands` uses the rest")]
 #[path = "commands/running.rs"]
 mod running;

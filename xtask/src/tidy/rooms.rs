@@ -145,6 +145,7 @@ const CRATES: &[Crate] = &[
             "protojson",
             "schema",
             "runner",
+            "calls",
             "raw_host",
             "stand_in",
             "sandbox",

@@ -5,7 +5,7 @@ use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 use crate::commands::{
     attach::AttachArgs, bench::BenchArgs, bridge::BridgeArgs, call::CallArgs, completions::CompletionsArgs,
     conformance::ConformanceArgs, discover::DiscoverArgs, doctor::DoctorArgs, inspect::InspectArgs,
-    man::ManArgs, new::NewArgs, run::RunArgs, tap::TapArgs, trust::TrustArgs,
+    man::ManArgs, new::NewArgs, replay::ReplayArgs, run::RunArgs, tap::TapArgs, trust::TrustArgs,
 };
 
 /// Inspects, calls, runs and tests plugins that speak go-plugin's protocol, in any language.
@@ -45,6 +45,8 @@ pub(crate) enum Action {
     Bridge(BridgeArgs),
     /// Stands between a host and its plugin, and shows what they say to each other.
     Tap(TapArgs),
+    /// Makes the calls of a recording again, and shows where the answers differ.
+    Replay(ReplayArgs),
     /// Records that a plugin is trusted and what it may do, in a lock file for `--locked`.
     Trust(TrustArgs),
     /// Creates a project with a plugin and its host.

@@ -1,8 +1,6 @@
 //! `rpcplugin call`: calls a method with JSON, without generated code.
 
 mod argument_order;
-mod codec;
-mod headers;
 mod json_values;
 mod method;
 mod requests;
@@ -22,8 +20,9 @@ use tokio::{task::coop::consume_budget, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, metadata::MetadataMap};
 
-use self::{codec::BytesCodec, headers::Header, requests::Requests};
+use self::requests::Requests;
 use crate::{
+    calls::{self, BytesCodec, Header},
     error::CommandError,
     exit::Exit,
     plugin_args::LaunchArgs,
@@ -59,7 +58,7 @@ pub(crate) struct MethodArgs {
     #[arg(long, short = 'd', value_name = "JSON")]
     pub(crate) data: Option<String>,
     /// Sends metadata. The value is base64 if the name ends in -bin.
-    #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = headers::parse)]
+    #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = calls::parse)]
     pub(crate) header: Vec<Header>,
     /// The timeout of the call, such as 5s.
     #[arg(long, value_name = "TIME", value_parser = duration::limit)]
@@ -173,7 +172,7 @@ async fn exchange(
             .max_encoding_message_size(usize::MAX);
         client.ready().await?;
         let mut request = Request::new(ReceiverStream::new(messages));
-        headers::add(&args.header, request.metadata_mut());
+        calls::add(&args.header, request.metadata_mut());
         if let Some(deadline) = args.deadline {
             request.set_timeout(deadline);
         }
@@ -266,7 +265,7 @@ fn print_response(
 }
 
 fn show_metadata(kind: &str, metadata: &MetadataMap, out: &mut Out) {
-    for (name, value) in headers::readable(metadata) {
+    for (name, value) in calls::readable(metadata) {
         out.note(dim(format_args!("{kind} {name}: {}", on_one_line(&value))));
     }
 }

@@ -227,7 +227,19 @@ pub(crate) const PAGES: &[Page] = &[
             ),
         ],
         exits: &[Exit::Ok, Exit::Usage, Exit::NotStarted],
-        see_also: &["bridge", "doctor"],
+        see_also: &["replay", "bridge", "doctor"],
+    },
+    Page {
+        name: "rpcplugin-replay",
+        examples: &[
+            ("Record what a host asks", "rpcplugin tap --record kv.jsonl -- ./kv-plugin"),
+            (
+                "Ask the next version of the plugin the same",
+                "rpcplugin replay kv.jsonl --cookie KV=hello ./kv-plugin-2",
+            ),
+        ],
+        exits: LOOKING,
+        see_also: &["tap", "call"],
     },
     Page {
         name: "rpcplugin-tap-install",

@@ -55,6 +55,9 @@ fn an_installed_tap_is_the_plugin_until_it_is_uninstalled() {
     assert_eq!(copied.files(), [".it's a $plugin.tapped", "it's a $plugin"]);
     assert_eq!(fs::metadata(&copied.program).unwrap().permissions().mode() & 0o777, 0o750);
     copied.tap(&["install"]).ended_with(2).prints(&["is a tap already", "tap uninstall"]);
+    // Not the program `install` behind a tap.
+    copied.tap(&["--json", "install"]).ended_with(2).prints(&["is a tap already"]);
+    copied.tap(&["--only", "Put", "install"]).ended_with(2).prints(&["do not belong before"]);
 
     let mut command = Command::new(&host[0]);
     command.args(["check", "--auto-mtls", "--broker", "--"]).arg(&copied.program).stdin(Stdio::null());
@@ -125,7 +128,7 @@ fn terraform_applies_and_destroys_through_a_tap() {
         );
         fs::write(place.path().join("terraform.rc"), overrides).unwrap();
         fs::write(place.path().join("work/main.tf"), CONFIGURATION).unwrap();
-        copied.tap(&["install", &format!("--output={}", shown.display())]).ended_with(0);
+        copied.tap(&["install", "--show-values", &format!("--output={}", shown.display())]).ended_with(0);
         for line in [&["apply", "-auto-approve", "-no-color"][..], &["destroy", "-auto-approve", "-no-color"]]
         {
             let mut command = Command::new("terraform");
@@ -144,9 +147,13 @@ fn terraform_applies_and_destroys_through_a_tap() {
         }
         let text = fs::read_to_string(&shown).unwrap();
         let tls = if disable_tls.is_empty() { ", AutoMTLS" } else { ", no AutoMTLS" };
-        for part in
-            [tls, "/ApplyResourceChange call", "/ApplyResourceChange OK after", " exited: exit status 0"]
-        {
+        for part in [
+            tls,
+            "/ApplyResourceChange call",
+            "/ApplyResourceChange OK after",
+            " exited: exit status 0",
+            r#""name":"one""#,
+        ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
         let left: Vec<_> =

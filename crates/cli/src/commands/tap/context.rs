@@ -24,6 +24,8 @@ pub(super) struct Context {
     /// The connections of hosts by which something was sent.
     pub(super) hosts: watch::Sender<usize>,
     pub(super) security: Arc<TwoSided>,
+    /// The longest message that is kept for the output.
+    pub(super) kept: usize,
     /// The directory of all sockets.
     pub(super) dir: Arc<PathBuf>,
     pub(super) connections: Tasks,
@@ -32,7 +34,7 @@ pub(super) struct Context {
 }
 
 /// The security towards each side.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct TwoSided {
     pub(super) host: Security,
     pub(super) plugin: Security,

@@ -8,15 +8,18 @@ use serde_json::{Map, Value, json};
 
 use super::{
     conn_info::ConnInfo,
-    event::{Event, Kind},
+    event::{Event, Kind, SecurityKind},
     http2::{BROKER, Found, Header, Message, What},
     schema::Described,
     status::{CallStatus, http2_error, is_public},
 };
 
 /// Returns the line of an event, with its line break.
-pub(super) fn line(event: &Event, types: &Described, values: bool) -> String {
-    let (kind, Value::Object(members)) = members(event, types, values) else { return String::new() };
+/// With `values` it has what may be a secret, and with `encoded` each message as it was sent.
+pub(super) fn line(event: &Event, types: &Described, (values, encoded): (bool, bool)) -> String {
+    let (kind, Value::Object(members)) = members(event, types, (values, encoded)) else {
+        return String::new();
+    };
     let mut all = Map::new();
     all.insert("time".to_owned(), json!(Timestamp::from(event.at).as_str()));
     all.insert("kind".to_owned(), json!(kind));
@@ -33,18 +36,22 @@ pub(super) fn line(event: &Event, types: &Described, values: bool) -> String {
 }
 
 /// Returns the name of an event, and its own members.
-fn members(event: &Event, types: &Described, values: bool) -> (&'static str, Value) {
+fn members(event: &Event, types: &Described, (values, encoded): (bool, bool)) -> (&'static str, Value) {
     match &event.kind {
         Kind::Started { program, args, pid } => {
             ("started", json!({ "program": program, "args": args, "pid": pid }))
         }
-        Kind::Handshake { version, endpoint, is_mutual, multiplexed } => (
+        Kind::Handshake { version, endpoint, security, multiplexed } => (
             "handshake",
             json!({
                 "version": version,
                 "network": endpoint.network(),
                 "address": endpoint.address(),
-                "auto_mtls": is_mutual,
+                "security": match security {
+                    SecurityKind::AutoMtls => "auto_mtls",
+                    SecurityKind::Given => "given",
+                    SecurityKind::Plain => "plain",
+                },
                 "multiplexed": multiplexed,
             }),
         ),
@@ -56,7 +63,7 @@ fn members(event: &Event, types: &Described, values: bool) -> (&'static str, Val
         Kind::Found(found) => match &found.what {
             What::Call { headers } => ("call", json!({ "metadata": metadata(headers, values) })),
             What::Headers { headers } => ("headers", json!({ "metadata": metadata(headers, values) })),
-            What::Message(message) => ("message", content(found, message, types, values)),
+            What::Message(message) => ("message", content(found, message, types, (values, encoded))),
             What::HalfClosed => ("half_closed", json!({})),
             What::Status { trailers, took } => ("status", status(trailers, *took, values)),
             What::Reset { code, took } => {
@@ -97,16 +104,20 @@ fn metadata(headers: &[Header], values: bool) -> Value {
     headers.iter().map(shown).collect()
 }
 
-fn content(found: &Found, message: &Message, types: &Described, values: bool) -> Value {
+fn content(found: &Found, message: &Message, types: &Described, (values, encoded): (bool, bool)) -> Value {
     let mut members = json!({ "bytes": message.size, "compressed": message.is_compressed });
-    let Some(bytes) = message.bytes.as_ref().filter(|_| !message.is_compressed) else { return members };
-    if found.method.as_ref() == BROKER
-        && let Some(info) = ConnInfo::read(bytes)
-    {
+    let Some(bytes) = &message.bytes else { return members };
+    let (mut is_readable, is_broker) = (false, found.method.as_ref() == BROKER);
+    if let Some(info) = ConnInfo::read(bytes).filter(|_| is_broker) {
         members["broker"] = broker(&info);
-    } else if let Some(json) = types.json(&found.method, message.is_request, bytes, values) {
+        is_readable = true;
+    } else if !message.is_compressed
+        && let Some(json) = types.json(&found.method, message.is_request, bytes, values)
+    {
         members["message"] = json;
-    } else if values {
+        is_readable = true;
+    }
+    if encoded || values && !is_readable {
         members["base64"] = json!(STANDARD.encode(bytes));
     }
     members

@@ -8,6 +8,7 @@ use std::{
 
 use clap::Args;
 
+use super::given::GivenCertificates;
 use crate::schema::SchemaArgs;
 
 /// What is shown, and where.
@@ -17,6 +18,9 @@ pub(super) struct TapOptions {
     /// files, which the first line on stderr names.
     #[arg(long, short = 'o', value_name = "PATH")]
     pub(super) output: Option<PathBuf>,
+    /// Also writes everything into this file, values included, for `rpcplugin replay`. Only this user can read a new file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
     /// Shows only the calls of a method or of a service, such as Store/Get, Get or kv.v1.Store. Can be repeated.
     #[arg(long, value_name = "METHOD")]
     pub(super) only: Vec<String>,
@@ -24,10 +28,17 @@ pub(super) struct TapOptions {
     #[arg(long)]
     pub(super) show_values: bool,
     #[command(flatten)]
+    pub(super) certificates: GivenCertificates,
+    #[command(flatten)]
     pub(super) schema: SchemaArgs,
 }
 
 impl TapOptions {
+    /// Whether an option is given.
+    pub(super) fn is_given(&self) -> bool {
+        self.words().is_ok_and(|words| !words.is_empty())
+    }
+
     /// Returns the options as words of a command line, with absolute paths.
     pub(super) fn words(&self) -> io::Result<Vec<OsString>> {
         let mut words = Vec::new();
@@ -37,6 +48,12 @@ impl TapOptions {
         };
         if let Some(output) = &self.output {
             path("--output", output)?;
+        }
+        if let Some(record) = &self.record {
+            path("--record", record)?;
+        }
+        for (flag, file) in self.certificates.named() {
+            path(flag, file)?;
         }
         for file in &self.schema.proto {
             path("--proto", file)?;

@@ -28,6 +28,8 @@ pub(super) struct Format {
     pub(super) json: bool,
     /// Whether texts, bytes and metadata are shown, which may be secrets.
     pub(super) values: bool,
+    /// Whether messages are written as they were sent too.
+    pub(super) encoded: bool,
     /// The methods to show. An empty list shows all.
     pub(super) only: Vec<String>,
 }
@@ -39,7 +41,19 @@ pub(super) struct Target {
     file: File,
 }
 
+impl Format {
+    /// The format of a recording.
+    pub(super) fn of_record() -> Self {
+        Self { json: true, values: true, encoded: true, only: Vec::new() }
+    }
+}
+
 impl Target {
+    /// Opens the file of a recording for appending.
+    pub(super) fn record(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), file: create_private(path)? })
+    }
+
     /// Opens the file for appending: a host may start a plugin several times. Makes a new file with the plugin's name if `path` is a
     /// directory or missing. Only this user can read a new file.
     pub(super) fn open(path: Option<&Path>, program: &Path, json: bool) -> io::Result<Self> {
@@ -62,15 +76,14 @@ fn file_name(program: &Path, json: bool) -> String {
 pub(super) struct Writer(JoinHandle<()>);
 
 impl Writer {
-    /// Writes events until the last one, which is the exit of the plugin.
+    /// Writes events into each file until the last one, which is the exit of the plugin.
     pub(super) fn start(
-        target: Target,
-        format: Format,
+        targets: Vec<(Target, Format)>,
         events: mpsc::Receiver<Event>,
         lost: Arc<AtomicU64>,
     ) -> Self {
         // A thread, because a terminal or a full disk may block it.
-        Self(tokio::task::spawn_blocking(move || write_all(target, &format, events, &lost)))
+        Self(tokio::task::spawn_blocking(move || write_all(targets, events, &lost)))
     }
 
     /// Waits until everything is written. A blocked output is left.
@@ -79,23 +92,21 @@ impl Writer {
     }
 }
 
-fn write_all(mut target: Target, format: &Format, mut events: mpsc::Receiver<Event>, lost: &AtomicU64) {
+fn write_all(mut targets: Vec<(Target, Format)>, mut events: mpsc::Receiver<Event>, lost: &AtomicU64) {
     let mut types = Described::default();
     while let Some(event) = events.blocking_recv() {
         let missing = lost.swap(0, Ordering::Relaxed);
         if missing > 0 {
             let text = format!("{missing} events are missing here, because the output was too slow");
             let note = Event { connection: None, kind: Kind::Note(text), ..event };
-            put(&mut target.file, &line(&note, &types, format));
+            put(&mut targets, &note, &types);
         }
         if let Kind::Schema(described) = event.kind {
             types = *described;
             continue;
         }
         let is_last = matches!(event.kind, Kind::Exited(_));
-        if is_shown(&event, &format.only) {
-            put(&mut target.file, &line(&event, &types, format));
-        }
+        put(&mut targets, &event, &types);
         if is_last {
             return;
         }
@@ -104,7 +115,7 @@ fn write_all(mut target: Target, format: &Format, mut events: mpsc::Receiver<Eve
 
 fn line(event: &Event, types: &Described, format: &Format) -> String {
     match format.json {
-        true => json::line(event, types, format.values),
+        true => json::line(event, types, (format.values, format.encoded)),
         false => text::line(event, types, format.values),
     }
 }
@@ -117,9 +128,13 @@ fn is_shown(event: &Event, methods: &[String]) -> bool {
     }
 }
 
-/// Writes a line at once, so that several processes can write into one file. The plugin runs on if that fails.
-fn put(file: &mut File, line: &str) {
-    let _ = file.write_all(line.as_bytes());
+/// Writes the line of an event at once, so that several processes can write into one file. The plugin runs on if that fails.
+fn put(targets: &mut [(Target, Format)], event: &Event, types: &Described) {
+    for (target, format) in targets {
+        if is_shown(event, &format.only) {
+            let _ = target.file.write_all(line(event, types, format).as_bytes());
+        }
+    }
 }
 
 /// The longest wait for the output at the end.

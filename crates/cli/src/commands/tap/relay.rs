@@ -53,7 +53,7 @@ impl Relay {
     }
 
     async fn pass(&self, client: SecureStream, server: SecureStream) {
-        let calls = Mutex::new(Calls::new());
+        let calls = Mutex::new(Calls::new(self.context.kept));
         let (from_client, to_client) = tokio::io::split(client);
         let (from_server, to_server) = tokio::io::split(server);
         tokio::join!(

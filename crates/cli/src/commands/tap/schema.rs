@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use prost_reflect::{DynamicMessage, MapKey, MessageDescriptor, ReflectMessage as _, Value};
 use serde_json::{Value as Json, json};
 
+use super::msgpack;
 use crate::{
     protojson::{self, Style, Types},
     schema::Schema,
@@ -12,17 +13,24 @@ use crate::{
 
 /// The types of the messages of a plugin.
 #[derive(Debug, Default)]
-pub(super) struct Described(Option<Schema>);
+pub(in crate::commands) struct Described(Option<Schema>);
 
 impl Described {
-    pub(super) fn new(schema: Schema) -> Self {
+    pub(in crate::commands) fn new(schema: Schema) -> Self {
         Self(Some(schema))
     }
 
     /// Returns a message as JSON. Without `values`, texts and bytes are replaced by their lengths. Returns `None` if the type is unknown
     /// or the message does not have it.
-    pub(super) fn json(&self, method: &str, is_request: bool, message: &[u8], values: bool) -> Option<Json> {
+    pub(in crate::commands) fn json(
+        &self,
+        method: &str,
+        is_request: bool,
+        message: &[u8],
+        values: bool,
+    ) -> Option<Json> {
         let schema = self.0.as_ref()?;
+        let is_terraform = msgpack::is_terraform(method);
         let (service, name) = method.strip_prefix('/')?.split_once('/')?;
         let service = schema.service(service)?;
         let method = service.methods().find(|method| method.name() == name)?;
@@ -31,7 +39,8 @@ impl Described {
             let types = Types::new(&schema.pool);
             let style = Style { pretty: false, defaults: false };
             let json = protojson::write(message, &kind, &types, style).ok()?;
-            return serde_json::from_str(json.get()).ok();
+            let json = serde_json::from_str(json.get()).ok()?;
+            return Some(if is_terraform { msgpack::with_values(json) } else { json });
         }
         hidden(kind, message)
     }

@@ -95,7 +95,7 @@ pub(super) fn http2_error(code: u32) -> Cow<'static, str> {
 }
 
 /// Whether the value of a header can be shown: it is one of the protocol.
-pub(super) fn is_public(name: &str) -> bool {
+pub(in crate::commands) fn is_public(name: &str) -> bool {
     matches!(
         name,
         ":method"

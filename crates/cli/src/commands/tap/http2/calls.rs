@@ -68,6 +68,8 @@ pub(in crate::commands::tap) struct Scanned {
 /// The calls on one connection, of which both directions are read.
 #[derive(Debug)]
 pub(in crate::commands::tap) struct Calls {
+    /// The longest message that is kept.
+    kept: usize,
     client: Frames,
     server: Frames,
     open: HashMap<u32, Call>,
@@ -87,8 +89,10 @@ struct Call {
 }
 
 impl Calls {
-    pub(in crate::commands::tap) fn new() -> Self {
+    /// Reads calls, and keeps messages up to this length.
+    pub(in crate::commands::tap) fn new(kept: usize) -> Self {
         Self {
+            kept,
             client: Frames::of_client(),
             server: Frames::of_server(),
             open: HashMap::new(),
@@ -99,13 +103,17 @@ impl Calls {
 
     /// Reads the next bytes of one direction.
     pub(in crate::commands::tap) fn read(&mut self, sender: Sender, bytes: &[u8]) -> Scanned {
-        let Self { client, server, open, brokers, reported } = self;
+        // A server answers in the language of its client.
+        if sender == Sender::Server && self.client.is_opaque() {
+            return Scanned::default();
+        }
+        let Self { kept, client, server, open, brokers, reported } = self;
         let mut scanned = Scanned::default();
         let (frames, reported) = match sender {
             Sender::Client => (client, &mut reported[0]),
             Sender::Server => (server, &mut reported[1]),
         };
-        frames.read(bytes, |part| take(open, brokers, sender, part, &mut scanned.found));
+        frames.read(bytes, |part| take((open, *kept), brokers, sender, part, &mut scanned.found));
         if frames.is_opaque() {
             if !std::mem::replace(reported, true) {
                 scanned.found.push(Found { call: None, method: "".into(), what: What::Opaque });
@@ -126,7 +134,7 @@ impl Calls {
 
 /// Takes one part of a direction.
 fn take(
-    open: &mut HashMap<u32, Call>,
+    (open, kept): (&mut HashMap<u32, Call>, usize),
     brokers: &mut Vec<u32>,
     sender: Sender,
     part: Part<'_>,
@@ -151,7 +159,7 @@ fn take(
         if &*method == BROKER {
             brokers.push(stream);
         }
-        open.insert(stream, Call::new(method.clone()));
+        open.insert(stream, Call::new(method.clone(), kept));
         let what = What::Call { headers: fields.clone() };
         found.push(Found { call: Some(stream), method, what });
     } else {
@@ -175,12 +183,12 @@ fn take(
 }
 
 impl Call {
-    fn new(method: Arc<str>) -> Self {
+    fn new(method: Arc<str>, kept: usize) -> Self {
         Self {
             method,
             begun: Instant::now(),
-            requests: Messages::default(),
-            responses: Messages::default(),
+            requests: Messages::new(kept),
+            responses: Messages::new(kept),
             has_headers: false,
             half_closed: false,
         }

@@ -19,6 +19,8 @@ pub(in crate::commands::tap) struct Message {
 /// The messages of one direction, from bytes that come in pieces.
 #[derive(Debug, Default)]
 pub(super) struct Messages {
+    /// The longest message that is kept.
+    kept: usize,
     prefix: Vec<u8>,
     /// Where the message begins, its prefix included.
     begins: u64,
@@ -27,6 +29,10 @@ pub(super) struct Messages {
 }
 
 impl Messages {
+    pub(super) fn new(kept: usize) -> Self {
+        Self { kept, ..Self::default() }
+    }
+
     /// Reads the next bytes, which are at a position in their direction. Calls `found` with each complete message.
     pub(super) fn read(&mut self, mut bytes: &[u8], mut at: u64, mut found: impl FnMut(Message)) {
         while !bytes.is_empty() {
@@ -60,7 +66,7 @@ impl Messages {
         let &[compressed, a, b, c, d] = self.prefix.as_slice() else { return };
         let size = u32::from_be_bytes([a, b, c, d]) as usize;
         self.left = size;
-        let bytes = (size <= KEPT).then(Vec::new);
+        let bytes = (size <= self.kept).then(Vec::new);
         self.message = Message { size, is_compressed: compressed != 0, bytes, ..Message::default() };
     }
 
@@ -78,9 +84,6 @@ impl Messages {
 /// The length of the prefix of a message.
 const PREFIX: usize = 5;
 
-/// The longest message that is kept to be shown.
-pub(in crate::commands::tap) const KEPT: usize = 256 << 10;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,7 +94,7 @@ mod tests {
             [&[0, 0, 0, 0, 3][..], b"abc", &[0, 0, 0, 0, 0], &[1, 0, 0, 0, 1], b"z", &[0, 0, 0, 0, 9], b"no"];
         let bytes = bytes.concat();
         for piece in [1, 2, 4, 100] {
-            let (mut messages, mut all) = (Messages::default(), Vec::new());
+            let (mut messages, mut all) = (Messages::new(256 << 10), Vec::new());
             for (n, part) in bytes.chunks(piece).enumerate() {
                 messages.read(part, 100 + (n * piece) as u64, |message| all.push(message));
             }
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_long_message_is_counted_and_not_kept() {
-        let (mut messages, mut all) = (Messages::default(), Vec::new());
+        let (mut messages, mut all) = (Messages::new(256 << 10), Vec::new());
         messages.read(&[0, 0, 16, 0, 0], 0, |message| all.push(message));
         assert_eq!(messages.begun(), None, "nothing waits for its end");
         for _ in 0..16 {

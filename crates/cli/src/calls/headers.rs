@@ -16,7 +16,7 @@ pub(crate) enum Header {
 }
 
 /// Parses an entry.
-pub(super) fn parse(text: &str) -> Result<Header, String> {
+pub(crate) fn parse(text: &str) -> Result<Header, String> {
     let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
     let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
     let unusable = || format!("{name:?} is not a valid metadata name");
@@ -34,7 +34,7 @@ pub(super) fn parse(text: &str) -> Result<Header, String> {
 }
 
 /// Adds entries to the metadata of a request.
-pub(super) fn add(headers: &[Header], metadata: &mut MetadataMap) {
+pub(crate) fn add(headers: &[Header], metadata: &mut MetadataMap) {
     for header in headers {
         match header {
             Header::Text(name, value) => _ = metadata.append(name.clone(), value.clone()),
@@ -44,7 +44,7 @@ pub(super) fn add(headers: &[Header], metadata: &mut MetadataMap) {
 }
 
 /// Returns the metadata of a response as text.
-pub(super) fn readable(metadata: &MetadataMap) -> Vec<(String, String)> {
+pub(crate) fn readable(metadata: &MetadataMap) -> Vec<(String, String)> {
     metadata
         .iter()
         .map(|entry| match entry {

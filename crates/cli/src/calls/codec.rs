@@ -8,7 +8,7 @@ use tonic::{
 
 /// Sends and receives encoded messages unchanged.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct BytesCodec;
+pub(crate) struct BytesCodec;
 
 impl Codec for BytesCodec {
     type Encode = Vec<u8>;
