@@ -105,6 +105,7 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
         inherited: None,
         security: &security,
         multiplex: false,
+        lane: false,
         sockets: &sockets,
         meter: &meter,
         layers: &host.layers,

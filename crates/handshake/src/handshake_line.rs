@@ -18,7 +18,8 @@ use crate::go_strconv;
 /// # Protocol
 /// `CORE|APP|NETWORK|ADDRESS|PROTOCOL|CERTIFICATE|MULTIPLEX`. Four to seven fields are read. Further fields are ignored, as in
 /// go-plugin. Six fields are written, or seven if the host requested multiplexing: hosts before v1.6.0 take the seventh field for a
-/// part of the certificate.
+/// part of the certificate. The eighth field is this library's own, `laneVERSION`. It is written only for a host of this library that
+/// asked for it. The seventh is empty then if the host did not request multiplexing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandshakeLine {
     /// The version of the application's protocol that the plugin serves.
@@ -29,6 +30,9 @@ pub struct HandshakeLine {
     pub certificate: Option<Vec<u8>>,
     /// Whether brokered connections share the main connection's socket.
     pub multiplexing: Multiplexing,
+    /// The version of the lane that the plugin accepts beside HTTP/2. A plugin announces it only to a host that has
+    /// [offered](crate::LaneOffer) it.
+    pub lane: Option<u32>,
 }
 
 /// The seventh field of a handshake line: whether the plugin multiplexes brokered connections.
@@ -172,13 +176,15 @@ fn read_fields(fields: &[&str]) -> Result<HandshakeLine, (HandshakeLineFault, us
         }
         _ => None,
     };
-    let multiplexing = match rest.get(2).map(|text| go_strconv::boolean(text)) {
+    let lane = rest.get(3).and_then(|text| text.strip_prefix(LANE)?.parse().ok());
+    let multiplexing = rest.get(2).filter(|text| lane.is_none() || !text.is_empty());
+    let multiplexing = match multiplexing.map(|text| go_strconv::boolean(text)) {
         None => Multiplexing::Unspecified,
         Some(Some(true)) => Multiplexing::Yes,
         Some(Some(false)) => Multiplexing::No,
         Some(None) => Multiplexing::Unreadable,
     };
-    Ok(HandshakeLine { version: AppVersion(version), endpoint, certificate, multiplexing })
+    Ok(HandshakeLine { version: AppVersion(version), endpoint, certificate, multiplexing, lane })
 }
 
 impl fmt::Display for HandshakeLine {
@@ -189,9 +195,16 @@ impl fmt::Display for HandshakeLine {
             f.write_str(&BASE64.encode(certificate))?;
         }
         match self.multiplexing {
-            Multiplexing::Yes => f.write_str("|true"),
-            Multiplexing::No => f.write_str("|false"),
-            Multiplexing::Unspecified | Multiplexing::Unreadable => Ok(()),
+            Multiplexing::Yes => f.write_str("|true")?,
+            Multiplexing::No => f.write_str("|false")?,
+            Multiplexing::Unspecified | Multiplexing::Unreadable if self.lane.is_some() => {
+                f.write_str("|")?
+            }
+            Multiplexing::Unspecified | Multiplexing::Unreadable => {}
+        }
+        match self.lane {
+            Some(version) => write!(f, "|{LANE}{version}"),
+            None => Ok(()),
         }
     }
 }
@@ -297,6 +310,9 @@ const LONGEST_QUOTE: usize = 200;
 /// How many characters of a line a message shows.
 const LONGEST_IN_MESSAGE: usize = 100;
 
+/// What stands before the version of the lane.
+const LANE: &str = "lane";
+
 /// Encodes without padding, because Go's decoder refuses it. Decodes with and without padding, because other implementations pad.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
@@ -334,6 +350,11 @@ mod tests {
         assert_eq!(parsed("  01|+3|unix|/tmp/plugin2654984751|grpc|\r\n"), plain);
         assert_eq!(parsed("1|3|unix|/tmp/plugin2654984751|grpc|short extra text"), plain);
         assert_eq!(parsed("1|3|unix|/tmp/p|grpc||true|more|fields").multiplexing, Multiplexing::Yes);
+        assert_eq!(parsed("1|3|unix|/tmp/p|grpc||true|more|fields").lane, None);
+        let lane = parsed("1|3|unix|/tmp/p|grpc|||lane1");
+        assert_eq!((lane.multiplexing, lane.lane), (Multiplexing::Unspecified, Some(1)));
+        assert_eq!(parsed("1|3|unix|/tmp/p|grpc||true|lane2|more").lane, Some(2));
+        assert_eq!(parsed("1|3|unix|/tmp/p|grpc||true|lane").lane, None);
         assert_eq!(parsed("1|3|unix|/tmp/p|grpc||0").multiplexing, Multiplexing::No);
         assert_eq!(parsed("1|3|unix|/tmp/p|grpc||maybe").multiplexing, Multiplexing::Unreadable);
         assert_eq!(parsed("1|1|tcp|127.0.0.1:1234|grpc").endpoint.to_string(), "tcp:127.0.0.1:1234");
@@ -403,8 +424,9 @@ mod tests {
             multiplexing in prop_oneof![
                 Just(Multiplexing::Unspecified), Just(Multiplexing::Yes), Just(Multiplexing::No)
             ],
+            lane in prop::option::of(any::<u32>()),
         ) {
-            let line = HandshakeLine { version: AppVersion(version), endpoint, certificate, multiplexing };
+            let line = HandshakeLine { version: AppVersion(version), endpoint, certificate, multiplexing, lane };
             prop_assert_eq!(HandshakeLine::parse(&line.to_string()), Ok(line));
         }
 

@@ -32,6 +32,8 @@ pub mod variable {
     /// The token of an inherited connection, which the host has put into the socket that is the plugin's stdout. It is not one of
     /// [`ALL`]: go-plugin does not have it.
     pub const STDOUT_CONNECTION: &str = "PLUGIN_STDOUT_CONNECTION";
+    /// The host's offer of the lane: see [`LaneOffer`](crate::LaneOffer). It is not one of [`ALL`]: go-plugin does not have it.
+    pub const HOST_LANE: &str = "PLUGIN_HOST_LANE";
 
     /// Every variable of go-plugin's handshake.
     pub const ALL: [&str; 7] = [

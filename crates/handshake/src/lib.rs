@@ -33,12 +33,14 @@ mod cookie_check;
 mod go_strconv;
 mod handshake_line;
 mod host_env;
+mod lane;
 mod negotiation;
 mod reattach;
 
 pub use cookie_check::{CookieRefused, check_cookie};
 pub use handshake_line::{HandshakeLine, HandshakeLineError, HandshakeLineFault, Multiplexing};
 pub use host_env::{HostEnv, HostEnvFault, ReceivedEnv, variable};
+pub use lane::LaneOffer;
 pub use negotiation::{Negotiated, VersionNotOffered, accept_version, negotiate};
 pub use reattach::{ReattachConfig, ReattachConfigs, ReattachError};
 pub use rpcplugin_core::{PortRange, PortRangeError, TcpPorts};

@@ -247,8 +247,9 @@ pub mod broker {
 pub mod handshake {
     pub use rpcplugin_handshake::{
         CookieRefused, HandshakeLine, HandshakeLineError, HandshakeLineFault, HostEnv, HostEnvFault,
-        Multiplexing, Negotiated, PortRange, PortRangeError, ReattachConfig, ReattachConfigs, ReattachError,
-        ReceivedEnv, TcpPorts, VersionNotOffered, accept_version, check_cookie, negotiate, variable,
+        LaneOffer, Multiplexing, Negotiated, PortRange, PortRangeError, ReattachConfig, ReattachConfigs,
+        ReattachError, ReceivedEnv, TcpPorts, VersionNotOffered, accept_version, check_cookie, negotiate,
+        variable,
     };
 }
 
@@ -311,17 +312,17 @@ pub mod testing {
 /// Streams and listeners, for custom transports and for code that connects without a [`host`].
 pub mod transport {
     pub use rpcplugin_transport::{
-        BindError, ConnectError, Dial, Dialer, InheritedConnection, Io, Listen, Listener, MessageLimits,
-        Route, SecureError, SecureStream, Security, ServiceLayer, ServiceLayers, SocketDir, SocketDirError,
-        Stream, dial, speaks_tls,
+        BindError, ConnectError, Dial, Dialer, InheritedConnection, Io, LANE_VERSION, Listen, Listener,
+        MessageLimits, Route, SecureError, SecureStream, Security, ServiceLayer, ServiceLayers, SocketDir,
+        SocketDirError, Stream, dial, speaks_tls,
     };
 
     /// gRPC over HTTP/2: a channel over a stream, and a server for incoming streams.
     pub mod http2 {
         pub use rpcplugin_transport::http2::{
             AnyBodyChannel, AnyBodyFuture, CallFuture, ChannelError, Choose, Connect, Explain, IncomingBody,
-            InfallibleBody, Keepalive, PluginChannel, Presence, ResponseBody, Serving, Settings, connect,
-            connect_lazy, serve,
+            InfallibleBody, Keepalive, Lane, PluginChannel, Presence, ResponseBody, Serving, Settings,
+            connect, connect_lazy, serve,
         };
     }
 

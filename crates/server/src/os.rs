@@ -16,7 +16,7 @@ use self::windows as system;
 pub(crate) use self::system::{
     listening::{DEFAULT_PORTS, HAS_UNIX_SOCKETS},
     output::{Output, PIPE_BUF},
-    parent::Parent,
+    parent::{Parent, parent_pid},
     pipes::{is_ended, open_null, pipe, readable, reader_closed},
     shell::assignment,
     signals::{ReceivedSignal, Signals},

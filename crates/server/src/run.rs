@@ -6,16 +6,16 @@ use std::{
 };
 
 use rpcplugin_core::PlainReport;
-use rpcplugin_handshake::{ReceivedEnv, check_cookie, variable};
+use rpcplugin_handshake::{LaneOffer, ReceivedEnv, check_cookie, variable};
 use rpcplugin_hclog::MaxLevel;
-use rpcplugin_transport::InheritedConnection;
+use rpcplugin_transport::{InheritedConnection, LANE_VERSION};
 use tokio::runtime::Handle;
 
 use crate::{
     environment,
     error::ServeError,
     lifecycle::Served,
-    logging,
+    logging, os,
     serve::Serve,
     stdio::RedirectedStdout,
     watchdog::{self, Limits},
@@ -52,6 +52,7 @@ impl Serve {
         }
         // Before stdout is redirected, and also if it is not used: no process that this one starts may find it there.
         self.inherited = inherited_connection();
+        self.lane = offered_lane();
         let stdout = RedirectedStdout::begin().map_err(ServeError::Process)?;
         let bound = self.bind(&ReceivedEnv::from_env(environment::variable)).await?;
         let announced = bound.announce(&mut stdout.original())?;
@@ -99,6 +100,15 @@ fn inherited_connection() -> Option<InheritedConnection> {
         );
     }
     taken
+}
+
+/// The version of the lane that the host offers. The variable alone means nothing: this process may have inherited it from a plugin
+/// that has started it, and that is not of this library.
+fn offered_lane() -> Option<u32> {
+    let value = environment::variable(variable::HOST_LANE)?.into_string().ok()?;
+    LaneOffer::parse(&value)?
+        .version_for_child_of(os::parent_pid())
+        .filter(|version| *version == LANE_VERSION)
 }
 
 /// The exit status of a plugin that has served is 0.

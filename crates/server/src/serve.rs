@@ -48,6 +48,8 @@ pub struct Serve {
     pub(crate) transport: Option<AnyTransport>,
     /// The connection that this process has inherited from its host.
     pub(crate) inherited: Option<InheritedConnection>,
+    /// The version of the lane that the host has offered to this process, if it is a version that this library has.
+    pub(crate) lane: Option<u32>,
     pub(crate) progress: Progress,
     pub(crate) layers: ServiceLayers,
     pub(crate) on_start: Vec<StartHook>,
@@ -83,6 +85,7 @@ impl Serve {
             shutdown: CancellationToken::new(),
             transport: None,
             inherited: None,
+            lane: None,
             progress: Progress::new(),
             layers: ServiceLayers::new(),
             on_start: Vec::new(),

@@ -12,4 +12,4 @@ pub use client::{
 };
 pub use presence::Presence;
 pub use server::{Serving, serve};
-pub use settings::{Keepalive, Settings};
+pub use settings::{Keepalive, Lane, Settings};

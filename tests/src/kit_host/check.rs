@@ -47,6 +47,9 @@ pub(crate) struct CheckArgs {
     /// Multiplex brokered connections over the main one.
     #[arg(long)]
     mux: bool,
+    /// Use the lane, if the plugin accepts it.
+    #[arg(long)]
+    lane: bool,
     /// Offer a connection that the plugin inherits.
     #[arg(long)]
     inherit: bool,
@@ -133,6 +136,7 @@ pub(crate) async fn run(args: CheckArgs) -> io::Result<ExitCode> {
     launching.auto_mtls = args.auto_mtls;
     launching.mux = args.mux;
     launching.inherit = args.inherit;
+    launching.lane = args.lane;
     launching.tls_dir = args.tls_dir;
     launching.env.insert(EMPTY_VARIABLE.to_owned(), String::new());
     let mut run = Run::new(launching);

@@ -26,6 +26,8 @@ pub(crate) struct Launching {
     pub(crate) env_clear: bool,
     pub(crate) auto_mtls: bool,
     pub(crate) mux: bool,
+    /// Whether calls use the lane, if the plugin accepts it.
+    pub(crate) lane: bool,
     /// Whether to offer a connection that the plugin inherits.
     pub(crate) inherit: bool,
     pub(crate) versions: Versions,
@@ -49,6 +51,7 @@ impl Launching {
             env_clear: false,
             auto_mtls: true,
             mux: false,
+            lane: false,
             inherit: false,
             versions: Versions::new(contract::VERSIONS).expect("three versions"),
             tls_dir: None,
@@ -120,6 +123,7 @@ impl Launching {
             config.tls = if self.auto_mtls { HostTls::AUTO } else { HostTls::Plaintext };
             config.multiplex = self.mux;
             config.inherit_connection = self.inherit;
+            config.lane = self.lane;
             config.launch_timeout = self.launch_timeout;
             config.unix_socket_group.clone_from(&self.socket_group);
             if let Some(dir) = &self.tls_dir {

@@ -10,6 +10,7 @@ mod environment;
 mod host_death;
 #[cfg(target_os = "linux")]
 mod inherited;
+mod lane;
 mod retries;
 mod runners;
 #[cfg(target_os = "linux")]

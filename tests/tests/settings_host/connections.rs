@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use rpcplugin::{Plugin, PluginChannel, broker::ServiceId, config::HostTls};
+use rpcplugin::{Plugin, PluginChannel, broker::ServiceId, config::HostTls, transport::LANE_VERSION};
 use rpcplugin_tests::{
     pb::{BigPayloadRequest, EchoRequest, kit_client::KitClient},
     support::{
@@ -44,6 +44,13 @@ async fn inherit_connection() {
     let offered = cfg!(target_os = "linux");
     assert_eq!(plugin.endpoint().network(), if offered { "inherited" } else { "unix" });
     assert_eq!(env(&plugin, "PLUGIN_STDOUT_CONNECTION").await.is_some(), offered);
+}
+
+#[tokio::test]
+async fn lane() {
+    let announced = |plugin: &Plugin| plugin.handshake_line().expect("launched").lane;
+    assert_eq!(announced(&launch(&[]).await), None);
+    assert_eq!(announced(&launch(&[("PLUGIN_LANE", "true")]).await), Some(LANE_VERSION));
 }
 
 /// The TCP port of a plugin whose host has this port range.

@@ -35,6 +35,8 @@ pub(crate) struct ConnectTarget<'a> {
     pub(crate) security: &'a Security,
     /// Whether brokered connections share the main one's socket.
     pub(crate) multiplex: bool,
+    /// Whether the plugin accepts the lane.
+    pub(crate) lane: bool,
     /// The directory for sockets of the host.
     pub(crate) sockets: &'a SocketDir,
     /// Counts the bytes on all connections.
@@ -112,6 +114,7 @@ async fn open_any(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Open
         inherited,
         security,
         multiplex,
+        lane,
         sockets,
         meter,
         layers,
@@ -123,6 +126,9 @@ async fn open_any(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Open
     let mut settings = http2_settings(config);
     settings.meter = Some(meter.clone());
     settings.peer_exit = exit;
+    if lane {
+        settings.lane = http2::Lane::Used;
+    }
     let mut brokered = BrokerSettings::new(security.clone());
     brokered.http2 = settings.clone();
     brokered.http2.meter = Some(meter.brokered());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rpcplugin_broker::PeerOrigin;
 use rpcplugin_core::{AppVersion, Pid};
-use rpcplugin_transport::{Meter, speaks_tls};
+use rpcplugin_transport::{LANE_VERSION, Meter, speaks_tls};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -46,6 +46,7 @@ pub(super) async fn connect<R: Runner>(
         inherited: inherited.as_ref(),
         security: &security,
         multiplex: config.multiplex,
+        lane: config.lane && handshake_line.lane == Some(LANE_VERSION),
         sockets: &sockets,
         meter: &meter,
         layers: &launch.host.layers,

@@ -108,6 +108,7 @@ fn environment(host: &Host, security: &HostSecurity, sockets: &SocketDir) -> Lau
     // A child process notices the exit of its host. What this host may have inherited is not meant for its plugins.
     handshake_env.insert(0, (variable::ORPHAN_TIMEOUT.to_owned(), None));
     handshake_env.insert(0, (variable::STDOUT_CONNECTION.to_owned(), None));
+    handshake_env.insert(0, (variable::HOST_LANE.to_owned(), None));
     LaunchEnvironment {
         handshake_env,
         inherit: config.inherit_env.clone(),
@@ -118,6 +119,7 @@ fn environment(host: &Host, security: &HostSecurity, sockets: &SocketDir) -> Lau
         busy_timeout: config.busy_timeout,
         // A plugin that outlives this host needs an endpoint that the next host can reach.
         inherit_connection: config.inherit_connection && config.die_with_host && security.needs_no_identity(),
+        lane: config.lane,
     }
 }
 

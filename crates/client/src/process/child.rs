@@ -1,6 +1,7 @@
 //! The runner of ordinary plugins: child processes of this host.
 
 use std::{
+    borrow::Cow,
     io,
     path::{Path, PathBuf},
     process::Stdio,
@@ -8,8 +9,8 @@ use std::{
 };
 
 use rpcplugin_core::Pid;
-use rpcplugin_handshake::variable;
-use rpcplugin_transport::InheritedOffer;
+use rpcplugin_handshake::{LaneOffer, variable};
+use rpcplugin_transport::{InheritedOffer, LANE_VERSION};
 use tokio::{io::AsyncRead, process::Child, time::sleep};
 
 use super::{
@@ -54,6 +55,8 @@ impl Runner for Command {
         #[cfg_attr(not(feature = "sandbox"), expect(unused_mut, reason = "it has no control group"))]
         let mut confined = Confined::prepare(self, executable.path(), environment)?;
         let offer = offer(environment);
+        let environment = with_lane(environment);
+        let environment: &LaunchEnvironment = &environment;
         let (command, offered) = match offer {
             None => (self.prepared(executable.path(), environment), None),
             Some(InheritedOffer { token, stdout, printed, connection }) => {
@@ -177,6 +180,15 @@ impl Command {
             _ => ProgramFault::Spawn { program, source },
         }
     }
+}
+
+/// Adds the offer of the lane, if the host makes one.
+fn with_lane(environment: &LaunchEnvironment) -> Cow<'_, LaunchEnvironment> {
+    if !environment.lane {
+        return Cow::Borrowed(environment);
+    }
+    let offer = LaneOffer { version: LANE_VERSION, host: std::process::id() };
+    Cow::Owned(environment.clone().set(variable::HOST_LANE, offer.to_string()))
 }
 
 /// An offer of a connection that the plugin inherits, if the host makes one and the system has the means.

@@ -172,6 +172,8 @@ pub struct LaunchEnvironment {
     pub busy_timeout: Duration,
     /// Whether to offer the plugin a connection that it inherits. Only [`Command`](crate::Command) can do this.
     pub inherit_connection: bool,
+    /// Whether to offer the plugin the lane. Only [`Command`](crate::Command) can do this.
+    pub lane: bool,
 }
 
 impl LaunchEnvironment {
@@ -201,6 +203,7 @@ impl LaunchEnvironment {
             orphan_timeout: config.orphan_timeout,
             busy_timeout: config.busy_timeout,
             inherit_connection: config.inherit_connection,
+            lane: config.lane,
         };
         environment.set(variable::PROTOCOL_VERSIONS, "1").set(variable::UNIX_SOCKET_DIR, socket_dir)
     }

@@ -112,9 +112,9 @@ fn in_full(name: &str, text: &str) -> String {
     }
 }
 
-/// The variables of the handshake, which go-plugin names, and the two of this library. A host has settings with the same
+/// The variables of the handshake, which go-plugin names, and the three of this library. A host has settings with the same
 /// variables.
-const HANDSHAKE: [&str; 9] = [
+const HANDSHAKE: [&str; 10] = [
     "PLUGIN_MIN_PORT",
     "PLUGIN_MAX_PORT",
     VERSIONS,
@@ -124,6 +124,7 @@ const HANDSHAKE: [&str; 9] = [
     "PLUGIN_UNIX_SOCKET_DIR",
     "PLUGIN_ORPHAN_TIMEOUT",
     "PLUGIN_STDOUT_CONNECTION",
+    "PLUGIN_HOST_LANE",
 ];
 const VERSIONS: &str = "PLUGIN_PROTOCOL_VERSIONS";
 const CERTIFICATE: &str = "PLUGIN_CLIENT_CERT";

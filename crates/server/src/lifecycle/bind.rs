@@ -100,7 +100,8 @@ impl Bound {
         let socket_dirs = SocketDirs { host: env.socket_dir.clone(), private: listening.private_dir(env) };
         let Listening { listener, endpoint, listen_at } = listening;
         let orphan = env.orphan_timeout.map(OrphanTimeout::new);
-        let http2 = http2_settings(&serve.config, orphan.as_ref());
+        let http2 = http2_settings(&serve.config, orphan.as_ref(), serve.lane);
+        let lane = serve.lane;
         let context = context(&serve, env, &versions.negotiated, &triggers, &security, &http2, listen_at);
         let multiplexing =
             if context.host.multiplexed { Multiplexing::Yes } else { Multiplexing::Unspecified };
@@ -110,7 +111,8 @@ impl Bound {
             .record("endpoint", tracing::field::display(&endpoint));
         versions.log(&endpoint, env);
 
-        let handshake_line = HandshakeLine { version: context.version, endpoint, certificate, multiplexing };
+        let handshake_line =
+            HandshakeLine { version: context.version, endpoint, certificate, multiplexing, lane };
         let Serve { config, progress, .. } = serve;
         Ok(Self {
             listener,
@@ -315,7 +317,11 @@ fn supported(has: &Versions, config: &PluginConfig) -> Result<Versions, ServeErr
         .map_err(|_| ServeError::NothingSupported { has: has.clone(), allowed: allowed.clone() })
 }
 
-fn http2_settings(config: &PluginConfig, orphan: Option<&OrphanTimeout>) -> http2::Settings {
+fn http2_settings(
+    config: &PluginConfig,
+    orphan: Option<&OrphanTimeout>,
+    lane: Option<u32>,
+) -> http2::Settings {
     let mut settings = http2::Settings::default();
     settings.stream_window = config.http2.stream_window.as_u32();
     settings.connection_window = config.http2.connection_window.as_u32();
@@ -326,6 +332,10 @@ fn http2_settings(config: &PluginConfig, orphan: Option<&OrphanTimeout>) -> http
     settings.max_send_message_size = config.max_send_message_size.map(ByteSize::as_u64);
     settings.presence = orphan.map(|orphan| orphan.hosts.clone());
     settings.peer_silence = orphan.map(|orphan| orphan.timeout);
+    if lane.is_some() {
+        // Other hosts may attach, so that this side opens connections with HTTP/2.
+        settings.lane = http2::Lane::Accepted;
+    }
     settings
 }
 

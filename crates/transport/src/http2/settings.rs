@@ -57,9 +57,21 @@ pub struct Settings {
     /// Cancelled when the process of the peer has exited. Connections that this side has opened close half a second later,
     /// although another process may hold the peer's end open. No further connection is opened. Default: not known.
     pub peer_exit: Option<CancellationToken>,
-    /// Whether to use the lane of this library in place of HTTP/2: on connections that this side opens, whose peer has to accept it,
-    /// and beside HTTP/2 on connections that this side accepts. Default: false.
-    pub lane: bool,
+    /// Whether connections use the lane of this library in place of HTTP/2. Default: they do not.
+    pub lane: Lane,
+}
+
+/// Whether connections use the lane, the protocol of this library between two of its ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lane {
+    /// HTTP/2 alone. The beginning of a connection is not looked at.
+    #[default]
+    Off,
+    /// Connections that a peer opens may use the lane or HTTP/2. This side opens connections with HTTP/2.
+    Accepted,
+    /// This side opens connections with the lane, whose peer has to accept it. Peers may use the lane or HTTP/2.
+    Used,
 }
 
 /// Pings that detect a dead connection.
@@ -107,7 +119,7 @@ impl Default for Settings {
             presence: None,
             peer_silence: None,
             peer_exit: None,
-            lane: false,
+            lane: Lane::Off,
         }
     }
 }

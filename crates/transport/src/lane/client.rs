@@ -5,10 +5,7 @@ use std::{
     future::poll_fn,
     io::ErrorKind,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -32,14 +29,11 @@ pub(crate) struct LaneClient(Arc<Calls>);
 
 struct Calls {
     connection: Arc<Shared>,
-    /// Whether further calls can be made. Read by the task of the connection.
-    open: Arc<AtomicBool>,
 }
 
 /// The task of a connection. It has to be awaited.
 pub(crate) struct LaneConnection {
     driver: Driver,
-    open: Arc<AtomicBool>,
     /// Whether everything is done, and the stream is being closed.
     closing: bool,
 }
@@ -61,8 +55,7 @@ pub(crate) async fn open(
     counts.bytes_sent(MAGIC.len());
     let own = limits.hello();
     let (connection, driver) = Shared::new(Box::new(io), BytesMut::new(), Role::Client, own, Some(counts));
-    let open = Arc::new(AtomicBool::new(true));
-    let mut task = LaneConnection { driver, open: Arc::clone(&open), closing: false };
+    let mut task = LaneConnection { driver, closing: false };
     poll_fn(|cx| {
         ready!(task.driver.poll_write(cx))?;
         match task.driver.poll_read(cx)? {
@@ -72,7 +65,7 @@ pub(crate) async fn open(
         }
     })
     .await?;
-    Ok((LaneClient(Arc::new(Calls { connection, open })), task))
+    Ok((LaneClient(Arc::new(Calls { connection })), task))
 }
 
 impl LaneClient {
@@ -96,7 +89,7 @@ impl LaneClient {
 
 impl Drop for Calls {
     fn drop(&mut self) {
-        self.open.store(false, Relaxed);
+        self.connection.with(|core| core.abandoned = true);
         self.connection.wake_driver();
     }
 }
@@ -120,7 +113,7 @@ impl LaneConnection {
         if let Poll::Ready(Err(error)) = written {
             return Poll::Ready(Err(error.into()));
         }
-        if self.driver.is_done(self.open.load(Relaxed)) {
+        if self.driver.is_done() {
             return Poll::Ready(Ok(()));
         }
         Poll::Pending

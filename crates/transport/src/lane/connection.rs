@@ -34,6 +34,8 @@ struct Inner {
     write_requested: bool,
     /// Whether the task has let other callers add their frames before it writes.
     write_deferred: bool,
+    /// Whether the stream has bytes that it may not have passed on, as TLS does.
+    unflushed: bool,
     /// How many callers the last read has woken.
     woken: usize,
     /// How often callers have written since the last read.
@@ -59,6 +61,7 @@ impl Shared {
             driver: None,
             write_requested: false,
             write_deferred: false,
+            unflushed: false,
             woken: 0,
             writes: 0,
         };
@@ -70,6 +73,7 @@ impl Shared {
     pub(super) fn with<R>(&self, use_core: impl FnOnce(&mut Core) -> R) -> R {
         let mut inner = self.lock();
         let result = use_core(&mut inner.core);
+        inner.notice_idle();
         inner.wake(self);
         result
     }
@@ -79,6 +83,7 @@ impl Shared {
         let mut inner = self.lock();
         let result = use_core(&mut inner.core);
         inner.write_as_caller();
+        inner.notice_idle();
         inner.wake(self);
         result
     }
@@ -113,6 +118,13 @@ impl Wake for MutexGuard<'_, Inner> {
 }
 
 impl Inner {
+    /// Wakes the task if the last call has ended and the connection is to close then.
+    fn notice_idle(&mut self) {
+        if std::mem::take(&mut self.core.idle) && self.core.closes_when_idle() {
+            self.core.wake.extend(self.driver.clone());
+        }
+    }
+
     /// Writes at once if this caller is likely to be the only one. Otherwise the task writes the frames of all callers together.
     fn write_as_caller(&mut self) {
         let Some(driver) = self.driver.as_ref().filter(|_| !self.core.output.is_empty()) else { return };
@@ -133,9 +145,10 @@ impl Inner {
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(io) = &mut self.io else { return Poll::Ready(Ok(())) };
-        if self.core.output.is_empty() {
+        if self.core.output.is_empty() && !self.unflushed {
             return Poll::Ready(Ok(()));
         }
+        self.unflushed = true;
         loop {
             let written = self.core.output.poll_write(&mut **io, cx, |bytes| {
                 if let Some(counts) = &self.core.counts {
@@ -151,7 +164,9 @@ impl Inner {
         }
         self.core.written();
         (self.write_requested, self.write_deferred) = (false, false);
-        Pin::new(&mut **io).poll_flush(cx)
+        ready!(Pin::new(&mut **io).poll_flush(cx))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     /// Reads what has arrived. Completes with false at the end of the stream.
@@ -293,10 +308,9 @@ impl Driver {
     }
 
     /// Whether a client has nothing left to do, now or ever.
-    pub(super) fn is_done(&self, more_calls: bool) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         let inner = self.0.lock();
-        let ends = !more_calls || inner.core.going_away.is_some();
-        ends && inner.core.calls.is_empty() && inner.core.output.is_empty()
+        inner.core.closes_when_idle() && inner.core.calls.is_empty() && inner.core.output.is_empty()
     }
 }
 

@@ -53,6 +53,10 @@ pub(super) struct Core {
     /// How many bytes the peer has provoked that are not written yet.
     provoked: usize,
     pub(super) counts: Option<LaneCounts>,
+    /// Whether the last call has ended.
+    pub(super) idle: bool,
+    /// Whether this side makes no further calls.
+    pub(super) abandoned: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +105,8 @@ impl Core {
             pong_waker: None,
             provoked: 0,
             counts,
+            idle: false,
+            abandoned: false,
         };
         core.send(&Frame::Hello(own));
         core
@@ -630,6 +636,7 @@ impl Core {
         if self.calls.get(&call).is_some_and(|state| state.handles == 0 && state.is_over()) {
             self.discard(call);
             self.calls.remove(&call);
+            self.idle |= self.calls.is_empty();
             self.wake.append(&mut self.waiting_callers);
         }
     }
@@ -654,6 +661,11 @@ impl Core {
         }
         self.pong_waker = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    /// Whether the connection is to be closed when no call is left.
+    pub(super) fn closes_when_idle(&self) -> bool {
+        self.abandoned || self.going_away.is_some() || self.closing != Closing::No
     }
 
     /// Asks the peer to make no further calls.

@@ -19,7 +19,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use rpcplugin_transport::{
     Listen, Meter, SecureStream, Security, Services, Stream,
-    http2::{self, ChannelError, Connect, PluginChannel, Serving, Settings},
+    http2::{self, ChannelError, Connect, Lane, PluginChannel, Serving, Settings},
 };
 use tokio::{net::UnixStream, sync::mpsc, task::yield_now, time::timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -223,7 +223,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// `lane` says which of the two sides uses the lane, if only one does.
+    /// The server accepts both. `lane` says what the channel uses.
     pub(crate) fn new(lane: bool, settings: &Settings) -> Self {
         let meters = [Meter::new(), Meter::new()];
         let (sender, streams) = mpsc::unbounded_channel();
@@ -233,13 +233,13 @@ impl Pair {
         serving.settings = settings.clone();
         serving.settings.meter = Some(meters[1].clone());
         // A server takes both.
-        serving.settings.lane = true;
+        serving.settings.lane = Lane::Accepted;
         serving.grace = Duration::from_secs(20);
         let server = AbortOnDropHandle::new(tokio::spawn(http2::serve(Streams(streams), serving)));
         let opened = Arc::default();
         let connector = ToServer { streams: sender, opened: Arc::clone(&opened) };
         let mut settings = settings.clone();
-        settings.lane = lane;
+        settings.lane = if lane { Lane::Used } else { Lane::Off };
         settings.meter = Some(meters[0].clone());
         let channel = http2::connect_lazy(connector, &settings);
         Self { channel, script, shutdown, opened, meters, server }

@@ -42,6 +42,9 @@ async fn security(subject: &Subject) -> Verdict {
         (&subject.launching, &subject.peer);
     let offered = *inherit && tls_dir.is_none() && container.is_none() && cfg!(target_os = "linux");
     let inherited = matches!(subject.plugin.endpoint(), Endpoint::Inherited(_));
+    let (lane, line) = (subject.launching.lane, subject.plugin.handshake_line());
+    let announced = line.is_some_and(|line| line.lane.is_some());
+    same("lane", announced, lane && peer.is_ours() && container.is_none())?;
     same("inherited connection", inherited, offered && peer.is_ours())?;
     let wanted = (*auto_mtls || tls_dir.is_some()) && !inherited;
     same("mutual TLS", subject.plugin.security().is_mutual(), wanted)

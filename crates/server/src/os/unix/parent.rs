@@ -51,6 +51,11 @@ impl Parent {
     }
 }
 
+/// The pid of the parent of this process.
+pub(crate) fn parent_pid() -> Option<u32> {
+    Some(std::os::unix::process::parent_id())
+}
+
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 fn open(_: Pid) -> Option<Exit> {
     None

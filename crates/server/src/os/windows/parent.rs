@@ -40,6 +40,11 @@ impl Parent {
     }
 }
 
+/// The pid of the process that started this one. It may have exited.
+pub(crate) fn parent_pid() -> Option<u32> {
+    process::parent_pid().ok()
+}
+
 /// Whether the process can be the parent. One that was given the pid of the parent later started later, too.
 fn started_before_this(parent: &OwnedHandle) -> bool {
     match (process::start_time(parent), process::own_start_time()) {

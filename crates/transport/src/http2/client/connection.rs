@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     frames::{HeaderBlocks, HeaderLimit},
-    http2::settings::{Keepalive, Settings},
+    http2::settings::{Keepalive, Lane, Settings},
     lane::{self, LaneError, LanePings},
     meter::{self, LaneCounts, Meter, Metered, PeerActivity},
     tls::SecureStream,
@@ -58,7 +58,7 @@ impl Connection {
     /// Must be called within a tokio runtime, which runs the connection.
     pub(super) async fn open(stream: SecureStream, settings: &Settings) -> Result<Self, WireError> {
         let meter = settings.meter.clone().unwrap_or_default();
-        if settings.lane {
+        if settings.lane == Lane::Used {
             return Self::open_lane(stream, settings, &meter).await.map_err(WireError::Lane);
         }
         let (stream, peer) = meter::client(stream, &meter);

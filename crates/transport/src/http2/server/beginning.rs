@@ -5,7 +5,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::linger::Linger;
 use crate::{
-    http2::settings::Settings,
+    http2::settings::{Lane, Settings},
     io::Inspected,
     lane::{self, Beginning, LaneError, LaneServer, MAGIC},
     meter::LaneCounts,
@@ -25,7 +25,7 @@ pub(super) enum Begun {
 ///
 /// There is no timeout: the caller gives up.
 pub(super) async fn beginning(stream: SecureStream, settings: &Settings) -> Result<Begun, LaneError> {
-    if !settings.lane {
+    if settings.lane == Lane::Off {
         return Ok(Begun::Http2(stream));
     }
     let (mut stream, rewrite) = stream.unchanged();
