@@ -29,7 +29,7 @@ use crate::{
 /// Makes the calls of a recording again, one after the other, and shows where the answers of the plugin differ.
 ///
 /// `rpcplugin tap --record FILE` makes recordings. The calls that each host makes by itself are left out: those of health, reflection, the
-/// broker, output and the shutdown. So are calls that were cancelled, and calls with messages that the recording does not have. Calls on
+/// broker, output and the shutdown. So are calls that were cancelled or whose deadline passed, and calls with messages that the recording does not have. Calls on
 /// brokered connections are not made.
 #[derive(Debug, Args)]
 #[command(override_usage = "rpcplugin replay [OPTIONS] <FILE> <PLUGIN> [ARGS]...")]
@@ -126,6 +126,14 @@ fn why_left_out(call: &RecordedCall) -> Option<&'static str> {
     match call {
         RecordedCall { is_incomplete: true, .. } => Some("the recording does not have all of its messages"),
         RecordedCall { status: None, .. } => Some("it was cancelled, or did not end"),
+        // Whether the plugin reports this, or the host does not wait for it, is a matter of time.
+        RecordedCall { status: Some((CANCELLED | DEADLINE_EXCEEDED, _)), .. } => {
+            Some("it was cancelled, or its deadline passed")
+        }
         _ => None,
     }
 }
+
+// Codes of gRPC.
+const CANCELLED: i32 = 1;
+const DEADLINE_EXCEEDED: i32 = 4;

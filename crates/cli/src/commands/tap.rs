@@ -10,10 +10,12 @@ mod context;
 mod dir;
 mod direct;
 mod event;
+mod given;
 mod handshake;
 mod http2;
 mod install;
 mod json;
+mod msgpack;
 mod mux;
 mod only;
 mod options;
@@ -53,7 +55,7 @@ use tokio::{
 };
 
 use self::{
-    context::Context,
+    context::{Context, TwoSided},
     event::{Kind, Log, Side},
     handshake::{Announced, ForHost, Identities, announced},
     install::TapAction,
@@ -110,6 +112,7 @@ async fn tap(program: &Path, args: &TapArgs, out: &Out) -> Result<Exit, CommandE
     let signals = PassedSignals::catch().into_diagnostic()?;
     log("rpcplugin-tap");
     let settings = Settings::read(&std::env::vars_os().collect())?;
+    let certificates = args.options.certificates.read()?;
     let given = args.options.schema.read()?.map(Arc::new);
     let options = &args.options;
     let target = Target::open(options.output.as_deref(), program, out.is_json());
@@ -118,7 +121,7 @@ async fn tap(program: &Path, args: &TapArgs, out: &Out) -> Result<Exit, CommandE
     let dir = dir::private_dir(settings.socket_dir.as_deref())
         .into_diagnostic()
         .wrap_err("no directory for sockets can be made")?;
-    let tap = Tap::prepare(&settings, dir).await?;
+    let tap = Tap::prepare(&settings, certificates, dir).await?;
     let only = options.only.clone();
     let format = Format { json: out.is_json(), values: options.show_values, encoded: false, only };
     let mut targets = vec![(target, format)];
@@ -161,7 +164,11 @@ enum Ended {
 }
 
 impl Tap {
-    async fn prepare(settings: &Settings, dir: TempDir) -> Result<Self, CommandError> {
+    async fn prepare(
+        settings: &Settings,
+        given: Option<TwoSided>,
+        dir: TempDir,
+    ) -> Result<Self, CommandError> {
         let sockets = SocketDir::given(dir.path(), None).into_diagnostic()?;
         let listener = match Listener::unix_in(&sockets) {
             Ok(listener) => listener,
@@ -177,7 +184,7 @@ impl Tap {
             }),
         };
         let endpoint = listener.endpoint().clone();
-        let for_host = ForHost { endpoint, multiplex: settings.multiplex, identities };
+        let for_host = ForHost { endpoint, multiplex: settings.multiplex, identities, given };
         Ok(Self { dir, listener, for_host })
     }
 
@@ -220,7 +227,7 @@ impl Tap {
         let (connections, listeners) = (Tasks::default(), Tasks::default());
         let refused = Mutex::new(None);
         let serving = async {
-            let Announced { version, endpoint, multiplexed, security } = match handshake.await {
+            let Announced { version, endpoint, multiplexed, security, kind } = match handshake.await {
                 Ok(Ok(announced)) => announced,
                 Ok(Err(error)) => {
                     *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -229,8 +236,8 @@ impl Tap {
                 // The plugin has closed its stdout, and will exit.
                 Err(_) => return pending().await,
             };
-            let is_mutual = security.host.is_mutual();
-            let handshake = Kind::Handshake { version, endpoint: endpoint.clone(), is_mutual, multiplexed };
+            let handshake =
+                Kind::Handshake { version, endpoint: endpoint.clone(), security: kind, multiplexed };
             log.send(None, Side::Plugin, handshake).await;
             let context = Context {
                 log: log.clone(),

@@ -45,10 +45,18 @@ impl ExitsWith for TlsFilesError {
 impl TlsFiles {
     /// Reads the files. Returns the identity of this side and the trusted roots.
     pub(crate) fn read(&self) -> Result<Option<(Identity, Trust)>, TlsFilesError> {
-        let Some([cert, key, ca]) = self.files() else { return Ok(None) };
-        let identity = Identity::from_pem(&cert, &key)?;
-        let roots = RootCertificates::from_pem(&ca)?;
-        Ok(Some((identity, Trust::Roots(roots))))
+        self.files().as_ref().map(read).transpose()
+    }
+
+    /// Returns the security with other files: the certificate chain of this side, its key, and the roots.
+    pub(crate) fn security_of(files: [&Path; 3]) -> Result<Security, TlsFilesError> {
+        let (identity, trust) = read(&files.map(as_url))?;
+        Ok(Security::Mutual(MutualTls::new(identity, trust)?))
+    }
+
+    /// Returns the paths of the files: certificate, key and roots.
+    pub(crate) fn paths(&self) -> Option<[&Path; 3]> {
+        Some([self.cert.as_deref()?, self.key.as_deref()?, self.ca.as_deref()?])
     }
 
     /// Returns the security of a connection with these files.
@@ -73,9 +81,15 @@ impl TlsFiles {
     }
 
     fn files(&self) -> Option<[String; 3]> {
-        let (Some(cert), Some(key), Some(ca)) = (&self.cert, &self.key, &self.ca) else { return None };
-        Some([cert, key, ca].map(|path| as_url(path)))
+        self.paths().map(|paths| paths.map(as_url))
     }
+}
+
+/// Reads a certificate chain with its key, and roots.
+fn read([cert, key, ca]: &[String; 3]) -> Result<(Identity, Trust), TlsFilesError> {
+    let identity = Identity::from_pem(cert, key)?;
+    let roots = RootCertificates::from_pem(ca)?;
+    Ok((identity, Trust::Roots(roots)))
 }
 
 /// Returns the form in which settings name a file.

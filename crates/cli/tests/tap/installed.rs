@@ -125,7 +125,7 @@ fn terraform_applies_and_destroys_through_a_tap() {
         );
         fs::write(place.path().join("terraform.rc"), overrides).unwrap();
         fs::write(place.path().join("work/main.tf"), CONFIGURATION).unwrap();
-        copied.tap(&["install", &format!("--output={}", shown.display())]).ended_with(0);
+        copied.tap(&["install", "--show-values", &format!("--output={}", shown.display())]).ended_with(0);
         for line in [&["apply", "-auto-approve", "-no-color"][..], &["destroy", "-auto-approve", "-no-color"]]
         {
             let mut command = Command::new("terraform");
@@ -144,9 +144,13 @@ fn terraform_applies_and_destroys_through_a_tap() {
         }
         let text = fs::read_to_string(&shown).unwrap();
         let tls = if disable_tls.is_empty() { ", AutoMTLS" } else { ", no AutoMTLS" };
-        for part in
-            [tls, "/ApplyResourceChange call", "/ApplyResourceChange OK after", " exited: exit status 0"]
-        {
+        for part in [
+            tls,
+            "/ApplyResourceChange call",
+            "/ApplyResourceChange OK after",
+            " exited: exit status 0",
+            r#""name":"one""#,
+        ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
         let left: Vec<_> =

@@ -1,12 +1,13 @@
 //! The conformance checks of three hosts, with plugins of three languages behind a tap.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use serde_json::Value;
 
 use crate::{
     bridged::{PROGRAM, run},
     peers::{host, plugin},
+    program::rpcplugin,
 };
 
 /// The names of the checks with this result.
@@ -19,6 +20,18 @@ fn names(printed: &str, result: &str) -> BTreeSet<String> {
 /// the names of those that were skipped, and what was shown. Returns `None` if a peer is not there.
 #[track_caller]
 fn check(of_host: &str, of_plugin: &str, flags: &[&str]) -> Option<(usize, BTreeSet<String>, String)> {
+    check_with(of_host, of_plugin, flags, &[], &[])
+}
+
+/// As [`check`], with further arguments of the tap and of the plugin.
+#[track_caller]
+fn check_with(
+    of_host: &str,
+    of_plugin: &str,
+    flags: &[&str],
+    of_tap: &[&str],
+    further: &[&str],
+) -> Option<(usize, BTreeSet<String>, String)> {
     let (host, plugin) = (host(of_host)?, plugin(of_plugin)?);
     let shown = tempfile::tempdir().unwrap();
     let file = shown.path().join("shown");
@@ -27,8 +40,9 @@ fn check(of_host: &str, of_plugin: &str, flags: &[&str]) -> Option<(usize, BTree
     args.extend(flags.iter().map(|flag| (*flag).to_owned()));
     args.extend(["--", PROGRAM, "tap", "--output"].map(str::to_owned));
     args.push(file.to_str().unwrap().to_owned());
-    args.push("--".to_owned());
+    args.extend(of_tap.iter().chain(&["--"]).map(|word| (*word).to_owned()));
     args.extend(plugin);
+    args.extend(further.iter().map(|word| (*word).to_owned()));
     // A plugin on pyvider-rpcplugin leaves its socket.
     let tolerated = |file: &Path| of_plugin == "python" && file.to_string_lossy().contains("/pyvider-");
     let ended = run(Path::new(&host[0]), &args, tolerated);
@@ -132,5 +146,57 @@ fn hosts_and_plugins_of_other_languages() {
         let Some((passed, _, shown)) = check(of_host, of_plugin, flags) else { continue };
         assert!(passed >= least, "{of_host} {of_plugin} {flags:?}: {passed}");
         shows_the_conversation(&shown, true);
+    }
+}
+
+/// A tap with certificates of the same authority, and one without: there the bytes pass.
+#[test]
+fn certificates_of_the_peers_are_given_to_the_tap_or_pass_it() {
+    let Some(host) = host("go") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let certs = Command::new(&host[0]).arg("certs").arg(dir.path()).status().unwrap();
+    assert!(certs.success());
+    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let files = ["host.pem", "host.key", "ca.pem", "plugin.pem", "plugin.key", "ca.pem"].map(file);
+    let flags = ["--cert", "--key", "--ca", "--host-cert", "--host-key", "--host-ca"];
+    let of_tap: Vec<&str> = flags.into_iter().zip(&files).flat_map(|(flag, file)| [flag, file]).collect();
+    let tls_dir = format!("--tls-dir={}", dir.path().display());
+    let further = [tls_dir.as_str()];
+    let Some((passed, _, shown)) = check_with("go", "go", &["--broker", &tls_dir], &of_tap, &further) else {
+        return;
+    };
+    assert!(passed >= 33 && shown.contains(", given certificates"), "{passed}");
+    shows_the_conversation(&shown, true);
+    let Some((passed, _, shown)) = check_with("go", "go", &[&tls_dir], &[], &further) else { return };
+    assert!(passed >= 20, "{passed}");
+    assert!(shown.contains("cannot be read") && !shown.contains("Echo"), "{shown}");
+}
+
+/// Runs `rpcplugin conformance` with a plugin behind a tap. No rule is broken that a plugin has to keep.
+#[test]
+fn plugins_behind_a_tap_conform() {
+    for language in ["go", "rust"] {
+        let Some(plugin) = plugin(language) else { continue };
+        let words = [
+            "conformance",
+            "--json",
+            "--preset",
+            "kit",
+            "--jobs",
+            "4",
+            "--",
+            PROGRAM,
+            "tap",
+            "-o",
+            "/dev/null",
+            "--",
+        ];
+        let json = rpcplugin(words.into_iter().map(str::to_owned).chain(plugin)).json();
+        let findings = json["findings"].as_array().unwrap_or_else(|| panic!("{json}"));
+        let failed: Vec<_> = findings.iter().filter(|found| found["result"] == "fail").collect();
+        assert!(
+            findings.len() > 30 && failed.iter().all(|found| found["name"] == "socket-group"),
+            "{failed:#?}"
+        );
     }
 }

@@ -66,7 +66,7 @@ fn values_are_shown_where_a_person_asks_for_them() {
     assert_eq!((&status["code"], &status["name"]), (&json!(0), &json!("OK")));
     assert_eq!(events[0]["kind"], "started");
     let handshake = events.iter().find(|event| event["kind"] == "handshake").unwrap();
-    assert_eq!((&handshake["auto_mtls"], &handshake["network"]), (&json!(true), &json!("unix")));
+    assert_eq!((&handshake["security"], &handshake["network"]), (&json!("auto_mtls"), &json!("unix")));
     assert_eq!(events.last().unwrap()["kind"], "exited");
     assert_eq!(events.last().unwrap()["status"], 0);
 }

@@ -34,7 +34,7 @@ pub(super) struct Context {
 }
 
 /// The security towards each side.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct TwoSided {
     pub(super) host: Security,
     pub(super) plugin: Security,

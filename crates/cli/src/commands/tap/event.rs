@@ -61,7 +61,7 @@ pub(super) enum Kind {
     Handshake {
         version: u32,
         endpoint: Endpoint,
-        is_mutual: bool,
+        security: SecurityKind,
         multiplexed: bool,
     },
     Opened,
@@ -72,6 +72,15 @@ pub(super) enum Kind {
     Exited(ExitReason),
     /// The types of messages, for what follows. Not shown.
     Schema(Box<Described>),
+}
+
+/// Where the certificates of both sides come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SecurityKind {
+    AutoMtls,
+    Given,
+    /// None that this program knows.
+    Plain,
 }
 
 /// The way of the events to the output. Cheap to clone.

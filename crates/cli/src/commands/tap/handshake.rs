@@ -8,7 +8,7 @@ use rpcplugin::{
     transport::Security,
 };
 
-use super::context::TwoSided;
+use super::{context::TwoSided, event::SecurityKind};
 
 /// What this program needs for the line of the host.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) struct ForHost {
     pub(super) multiplex: bool,
     /// Present if the host requests AutoMTLS.
     pub(super) identities: Option<Identities>,
+    /// The certificates for a plugin with its own certificates.
+    pub(super) given: Option<TwoSided>,
 }
 
 /// The certificates of AutoMTLS.
@@ -39,6 +41,7 @@ pub(super) struct Announced {
     pub(super) endpoint: Endpoint,
     pub(super) multiplexed: bool,
     pub(super) security: TwoSided,
+    pub(super) kind: SecurityKind,
 }
 
 /// Reads a line of the plugin. Returns `None` if it is not a handshake line that this program can stand behind: the host judges it.
@@ -57,16 +60,19 @@ pub(super) fn announced(
     };
     let mut fields: Vec<&str> = text.split('|').collect();
     let (network, address) = (for_host.endpoint.network(), for_host.endpoint.address());
-    let (mut security, certificate);
-    security = TwoSided { host: Security::Plain, plugin: Security::Plain };
-    // A plugin with certificates of its own, or a host that will refuse the plugin: the bytes pass as they are.
-    if let (Some(identities), Some(der)) = (&for_host.identities, &parsed.certificate) {
-        security = mutual(identities, der)?;
-        certificate = STANDARD_NO_PAD.encode(identities.for_host.certificate_der());
-        if let Some(field) = fields.get_mut(5) {
-            *field = &certificate;
+    let certificate;
+    let (security, kind) = match (&for_host.identities, &parsed.certificate, &for_host.given) {
+        (Some(identities), Some(der), _) => {
+            certificate = STANDARD_NO_PAD.encode(identities.for_host.certificate_der());
+            if let Some(field) = fields.get_mut(5) {
+                *field = &certificate;
+            }
+            (mutual(identities, der)?, SecurityKind::AutoMtls)
         }
-    }
+        (_, None, Some(given)) => (given.clone(), SecurityKind::Given),
+        // No certificates, or those of the plugin, or a host that will refuse the plugin: the bytes pass as they are.
+        _ => (TwoSided { host: Security::Plain, plugin: Security::Plain }, SecurityKind::Plain),
+    };
     *fields.get_mut(2)? = network;
     *fields.get_mut(3)? = &address;
     let announced = Announced {
@@ -74,6 +80,7 @@ pub(super) fn announced(
         endpoint: parsed.endpoint,
         multiplexed: for_host.multiplex && parsed.multiplexing == Multiplexing::Yes,
         security,
+        kind,
     };
     Some(Ok((announced, fields.join("|") + "\n")))
 }
@@ -99,6 +106,7 @@ mod tests {
         ForHost {
             endpoint: Endpoint::parse("unix", "/tmp/x/1").unwrap(),
             multiplex: true,
+            given: None,
             identities: identities.then(|| Identities {
                 of_host: identity().peer_certificate(),
                 for_host: identity(),

@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(super) enum TapAction {
     /// Puts a tap in front of a plugin, for hosts that find the plugin by its path.
-    Install(InstallArgs),
+    Install(Box<InstallArgs>),
     /// Restores a plugin that `tap install` has moved aside.
     Uninstall(UninstallArgs),
 }

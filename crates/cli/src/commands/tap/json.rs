@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     conn_info::ConnInfo,
-    event::{Event, Kind},
+    event::{Event, Kind, SecurityKind},
     http2::{BROKER, Found, Header, Message, What},
     schema::Described,
     status::{CallStatus, http2_error, is_public},
@@ -41,13 +41,17 @@ fn members(event: &Event, types: &Described, (values, encoded): (bool, bool)) ->
         Kind::Started { program, args, pid } => {
             ("started", json!({ "program": program, "args": args, "pid": pid }))
         }
-        Kind::Handshake { version, endpoint, is_mutual, multiplexed } => (
+        Kind::Handshake { version, endpoint, security, multiplexed } => (
             "handshake",
             json!({
                 "version": version,
                 "network": endpoint.network(),
                 "address": endpoint.address(),
-                "auto_mtls": is_mutual,
+                "security": match security {
+                    SecurityKind::AutoMtls => "auto_mtls",
+                    SecurityKind::Given => "given",
+                    SecurityKind::Plain => "plain",
+                },
                 "multiplexed": multiplexed,
             }),
         ),

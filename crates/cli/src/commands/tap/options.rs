@@ -8,6 +8,7 @@ use std::{
 
 use clap::Args;
 
+use super::given::GivenCertificates;
 use crate::schema::SchemaArgs;
 
 /// What is shown, and where.
@@ -27,6 +28,8 @@ pub(super) struct TapOptions {
     #[arg(long)]
     pub(super) show_values: bool,
     #[command(flatten)]
+    pub(super) certificates: GivenCertificates,
+    #[command(flatten)]
     pub(super) schema: SchemaArgs,
 }
 
@@ -43,6 +46,9 @@ impl TapOptions {
         }
         if let Some(record) = &self.record {
             path("--record", record)?;
+        }
+        for (flag, file) in self.certificates.named() {
+            path(flag, file)?;
         }
         for file in &self.schema.proto {
             path("--proto", file)?;

@@ -6,7 +6,7 @@ use rpcplugin::{error::Visible, hclog::Timestamp, host::ExitReason};
 
 use super::{
     conn_info::ConnInfo,
-    event::{Event, Kind, Side},
+    event::{Event, Kind, SecurityKind, Side},
     http2::{BROKER, Found, Header, Message, What},
     schema::Described,
     status::{CallStatus, http2_error, is_public},
@@ -39,8 +39,12 @@ fn describe(line: &mut String, event: &Event, types: &Described, values: bool) {
             let pid = pid.map(|pid| format!(" as process {pid}")).unwrap_or_default();
             write!(line, "started {program}{args}{pid}")
         }
-        Kind::Handshake { version, endpoint, is_mutual, multiplexed } => {
-            let tls = if *is_mutual { "AutoMTLS" } else { "no AutoMTLS" };
+        Kind::Handshake { version, endpoint, security, multiplexed } => {
+            let tls = match security {
+                SecurityKind::AutoMtls => "AutoMTLS",
+                SecurityKind::Given => "given certificates",
+                SecurityKind::Plain => "no AutoMTLS",
+            };
             let mux = if *multiplexed { ", multiplexed" } else { "" };
             let (network, address) = (endpoint.network(), endpoint.address());
             write!(line, "handshake: version {version}, {network} {address}, {tls}{mux}")
