@@ -67,7 +67,7 @@ use self::{
 };
 pub(super) use self::{schema::Described, status::is_public};
 use crate::{
-    error::{CommandError, ExitsWith},
+    error::{CommandError, ExitsWith, UsageError},
     exit::Exit,
     os::{self, HostExit, PassedSignals},
     schema::GivenFiles,
@@ -82,7 +82,7 @@ use crate::{
 /// a file: stdout belongs to the handshake, and stderr to the host's log. Texts, bytes and metadata may be secrets, and only their lengths
 /// are shown without --show-values.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(subcommand_negates_reqs = true)]
 pub(crate) struct TapArgs {
     #[command(subcommand)]
     action: Option<TapAction>,
@@ -99,8 +99,20 @@ pub(crate) struct TapArgs {
 /// Runs the plugin until it exits.
 pub(crate) async fn run(args: &TapArgs, out: &mut Out) -> Result<Exit, CommandError> {
     match (&args.action, &args.program) {
+        (Some(_), _) if args.program.is_some() || args.options.is_given() => {
+            let help = "write them behind the command, or `--` before a plugin";
+            Err(UsageError::new("options and a plugin do not belong before `install` and `uninstall`", help)
+                .into())
+        }
         (Some(action), _) => install::run(action, out),
-        (None, Some(program)) => Box::pin(tap(program, args, out)).await,
+        (None, Some(program)) => match Box::pin(tap(program, args, out)).await {
+            // The host reads stdout.
+            Err(CommandError { exit, report }) if out.is_json() => {
+                out.report_on_stderr(&*report);
+                Ok(exit)
+            }
+            ended => ended,
+        },
         // The grammar requires one of the two.
         (None, None) => Ok(Exit::Usage),
     }

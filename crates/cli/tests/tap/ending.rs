@@ -60,6 +60,21 @@ fn a_plugin_that_uses_net_rpc_is_refused_and_its_address_stays_hidden() {
     assert!(stderr.contains("rpcplugin::protocol::net_rpc"), "{stderr}");
 }
 
+/// The host reads stdout.
+#[test]
+fn an_error_is_on_stderr_in_either_form() {
+    for json in [&["--json"][..], &[]] {
+        let tree = Tree::new();
+        let mut command = Command::new(PROGRAM);
+        command.arg("tap").args(json).args(["--", "/nowhere/at/all"]).stdin(Stdio::null());
+        let output = tree.mark(&mut command).output().unwrap();
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert_eq!((output.status.code(), stdout.as_str()), (Some(3), ""), "{stderr}");
+        assert!(stderr.contains("/nowhere/at/all"), "{stderr}");
+        tree.leaves_nothing(is_shown);
+    }
+}
+
 #[test]
 fn signals_reach_the_plugin() {
     let script =

@@ -55,6 +55,9 @@ fn an_installed_tap_is_the_plugin_until_it_is_uninstalled() {
     assert_eq!(copied.files(), [".it's a $plugin.tapped", "it's a $plugin"]);
     assert_eq!(fs::metadata(&copied.program).unwrap().permissions().mode() & 0o777, 0o750);
     copied.tap(&["install"]).ended_with(2).prints(&["is a tap already", "tap uninstall"]);
+    // Not the program `install` behind a tap.
+    copied.tap(&["--json", "install"]).ended_with(2).prints(&["is a tap already"]);
+    copied.tap(&["--only", "Put", "install"]).ended_with(2).prints(&["do not belong before"]);
 
     let mut command = Command::new(&host[0]);
     command.args(["check", "--auto-mtls", "--broker", "--"]).arg(&copied.program).stdin(Stdio::null());

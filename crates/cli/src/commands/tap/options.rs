@@ -34,6 +34,11 @@ pub(super) struct TapOptions {
 }
 
 impl TapOptions {
+    /// Whether an option is given.
+    pub(super) fn is_given(&self) -> bool {
+        self.words().is_ok_and(|words| !words.is_empty())
+    }
+
     /// Returns the options as words of a command line, with absolute paths.
     pub(super) fn words(&self) -> io::Result<Vec<OsString>> {
         let mut words = Vec::new();

@@ -103,6 +103,10 @@ impl Calls {
 
     /// Reads the next bytes of one direction.
     pub(in crate::commands::tap) fn read(&mut self, sender: Sender, bytes: &[u8]) -> Scanned {
+        // A server answers in the language of its client.
+        if sender == Sender::Server && self.client.is_opaque() {
+            return Scanned::default();
+        }
         let Self { kept, client, server, open, brokers, reported } = self;
         let mut scanned = Scanned::default();
         let (frames, reported) = match sender {
