@@ -1,6 +1,7 @@
 //! The data sources. Two compute a value, and five have an effect on the plugin that a host must handle.
 
 use std::io::{self, Write as _};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,8 +157,11 @@ impl DataSource for Panic {
     }
 
     async fn read(&self, config: Object) -> Result<Object, Diagnostics> {
-        let message = text(&config, "message")?;
-        panic!("{message}")
+        let message = text(&config, "message")?.to_owned();
+        let Err(panicked) = tokio::spawn(async move { panic!("{message}") }).await;
+        // As above: the trace is there, and the panic ends the call afterwards.
+        sleep(Duration::from_millis(300)).await;
+        resume_unwind(panicked.into_panic())
     }
 }
 
