@@ -27,7 +27,7 @@ pub(crate) use self::tables::check;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The pairs to compare with
-    #[arg(long, value_delimiter = ',', default_value = "go,tonic,unconfined")]
+    #[arg(long, value_delimiter = ',', default_value = "go,tonic,itself")]
     against: Vec<Pair>,
     /// Fewer and shorter rounds
     #[arg(long)]

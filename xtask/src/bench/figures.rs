@@ -15,6 +15,8 @@ pub(super) struct Figure {
     pub(super) cores: Option<[&'static str; 2]>,
     /// The figure as the hosts know it, and its flags.
     pub(super) arguments: Vec<String>,
+    /// The flags of this library alone.
+    pub(super) own: Vec<String>,
     /// How often each pair takes its turn.
     pub(super) rounds: usize,
     /// How long one host measures, in seconds.
@@ -74,8 +76,9 @@ impl Figure {
                 "@one" => figure.cores = Some(["0", "0"]),
                 "@two" => figure.cores = Some(["0", "1"]),
                 "@tonic" => figure.beside = Some(Pair::Tonic),
-                "@unconfined" => figure.beside = Some(Pair::Unconfined),
+                "@itself" => figure.beside = Some(Pair::Itself),
                 "@whole" => {}
+                _ if word.starts_with('+') => figure.own.push(word.trim_start_matches('+').to_owned()),
                 _ => figure.arguments.push(if quick { short } else { whole }.to_owned()),
             }
         }

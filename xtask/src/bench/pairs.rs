@@ -28,8 +28,8 @@ pub(super) enum Pair {
     Python,
     /// tonic without any library for plugins.
     Tonic,
-    /// This library without a sandbox, beside itself with one.
-    Unconfined,
+    /// This library without a setting, beside itself with it.
+    Itself,
 }
 
 /// The programs that were built.
@@ -76,7 +76,7 @@ pub(super) fn prepare(against: &[Pair], directory: &Path) -> Outcome<Programs> {
     for &pair in against {
         let built = match pair {
             Pair::Rust => continue,
-            Pair::Unconfined => own("host", &[release.join("kit-plugin").into()]),
+            Pair::Itself => own("host", &[release.join("kit-plugin").into()]),
             Pair::Tonic => own("raw-host", &[bench.clone().into(), "raw-plugin".into()]),
             Pair::Go => go(&directory.join("go"))?,
             Pair::Python => {
@@ -126,7 +126,7 @@ impl Programs {
     /// The host and plugin of a pair, if it takes part in the figure. Beside tonic, this library's plugin has the same
     /// few calls as tonic's.
     pub(super) fn of(&self, pair: Pair, figure: &Figure) -> Option<(&[OsString], Vec<OsString>)> {
-        let is_a_library = !matches!(pair, Pair::Tonic | Pair::Unconfined);
+        let is_a_library = !matches!(pair, Pair::Tonic | Pair::Itself);
         let takes_part = pair == Pair::Rust || figure.beside.map_or(is_a_library, |beside| beside == pair);
         let built = self.pairs.get(&pair).filter(|_| takes_part)?;
         let plugin = match pair {
@@ -159,7 +159,7 @@ impl fmt::Display for Pair {
             Self::Go => "go-plugin",
             Self::Python => "pyvider",
             Self::Tonic => "tonic",
-            Self::Unconfined => "unconfined",
+            Self::Itself => "without",
         })
     }
 }

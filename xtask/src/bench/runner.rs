@@ -70,9 +70,7 @@ fn command_line(figure: &Figure, pair: Pair, programs: &Programs) -> Option<Vec<
     let (host, plugin) = programs.of(pair, figure)?;
     let arguments = match pair {
         Pair::Python => python_arguments(figure)?,
-        Pair::Rust if figure.beside == Some(Pair::Unconfined) => {
-            figure.arguments.iter().cloned().chain(["--sandbox".to_owned()]).collect()
-        }
+        Pair::Rust => [&figure.arguments[..], &figure.own].concat(),
         _ => figure.arguments.clone(),
     };
     let pin = |side: usize| figure.cores.map(|cores| programs.pin(cores[side])).unwrap_or_default();

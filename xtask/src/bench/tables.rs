@@ -20,12 +20,12 @@ pub(super) fn pages(
 ) -> Outcome<[(&'static str, String); 2]> {
     let circumstances = circumstances(report);
     let headline = |row: &&Row| {
-        row.headline && row.ratios.keys().any(|pair| !matches!(pair, Pair::Tonic | Pair::Unconfined))
+        row.headline && row.ratios.keys().any(|pair| !matches!(pair, Pair::Tonic | Pair::Itself))
     };
     let short = format!("{}\n{circumstances}\n", table(report.rows.iter().filter(headline), false));
     let versions: String =
         report.versions.iter().map(|(pair, version)| format!("- {pair}: {version}\n")).collect();
-    let apart = ["tonic/", "sandbox/"];
+    let apart = ["tonic/", "lane/", "inherited/", "sandbox/"];
     let is_apart = |row: &&Row| apart.iter().any(|start| row.figure.starts_with(start));
     let mut long = format!("{circumstances}\n\n{versions}");
     long += &format!("\n{}", table(report.rows.iter().filter(|row| !is_apart(row)), true));
