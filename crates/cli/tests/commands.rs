@@ -30,6 +30,8 @@ mod manual;
 mod program;
 #[path = "commands/running.rs"]
 mod running;
+#[path = "commands/script.rs"]
+mod script;
 #[path = "commands/terminal.rs"]
 mod terminal;
 #[path = "commands/terminal_escapes.rs"]

@@ -17,7 +17,7 @@ use serde_json::Value;
 use self::stop::stop;
 use crate::{
     commands::{
-        call::{self, MethodArgs},
+        call::{self, MethodArgs, Script},
         inspect::{self, Facts},
     },
     error::{CommandError, ExitsWith, UsageError},
@@ -131,6 +131,10 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> Result<Exit, Comman
         _ => &args.schema,
     };
     let files = schema.read()?;
+    let script = match &args.action {
+        Some(AttachAction::Call { method, .. }) => Script::of(method)?,
+        _ => None,
+    };
     let plugin = attach(target_of(target, args)?, args, out).await?;
     match &args.action {
         None => {
@@ -140,8 +144,7 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> Result<Exit, Comman
             Ok(Exit::Ok)
         }
         Some(AttachAction::Call { method, .. }) => {
-            let schema = call::schema(files.as_ref(), &plugin, method).await;
-            call::call(&plugin, &schema, method, out).await
+            call::calls(script, files.as_ref(), &plugin, method, out).await
         }
         Some(AttachAction::Stop) => {
             let end = stop(plugin).await?;

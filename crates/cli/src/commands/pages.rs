@@ -89,6 +89,10 @@ pub(crate) const PAGES: &[Page] = &[
                 "A stream of requests from stdin",
                 "cat entries.json | rpcplugin call kv.v1.Kv/Sync ./kv-plugin",
             ),
+            (
+                "Several calls, one in each line of a file",
+                "rpcplugin call -f kv.txt --cookie KV=hello ./kv-plugin",
+            ),
         ],
         exits: CALLING,
         see_also: &["attach-call", "inspect"],
