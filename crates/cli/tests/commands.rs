@@ -7,6 +7,8 @@
 mod arguments;
 #[path = "commands/attach.rs"]
 mod attach;
+#[path = "commands/attach_line.rs"]
+mod attach_line;
 #[path = "commands/call.rs"]
 mod call;
 #[path = "commands/confined.rs"]

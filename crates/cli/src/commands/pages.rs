@@ -123,6 +123,10 @@ pub(crate) const PAGES: &[Page] = &[
                 "Call a plugin that listens without TLS",
                 "rpcplugin attach unix:/tmp/kv.sock call Kv/Get -d '{\"key\":\"a\"}'",
             ),
+            (
+                "A plugin that was started by hand, by its handshake line",
+                "rpcplugin attach '1|1|unix|/tmp/plugin4711|grpc|'",
+            ),
             ("Shut it down", "rpcplugin attach kv.json stop"),
         ],
         exits: LOOKING,
