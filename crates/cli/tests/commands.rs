@@ -34,6 +34,8 @@ mod program;
 mod running;
 #[path = "commands/script.rs"]
 mod script;
+#[path = "commands/serve.rs"]
+mod serve;
 #[path = "commands/terminal.rs"]
 mod terminal;
 #[path = "commands/terminal_escapes.rs"]

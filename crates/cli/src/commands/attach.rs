@@ -18,7 +18,7 @@ use self::{
 };
 use crate::{
     commands::{
-        call::{self, MethodArgs, Script},
+        call::{self, MethodArgs, Opened},
         inspect::{self, Facts},
     },
     error::{CommandError, ExitsWith, UsageError},
@@ -109,29 +109,29 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> Result<Exit, Comman
         _ => &args.schema,
     };
     let files = schema.read()?;
-    let script = match &args.action {
-        Some(AttachAction::Call { method, .. }) => Script::of(method)?,
+    let opened = match &args.action {
+        Some(AttachAction::Call { method, .. }) => Some(Opened::of(method)?),
         _ => None,
     };
     let AttachArgs { name, app_version, tls, .. } = args;
     let choice = Choice { name: name.as_deref(), version: AppVersion(*app_version), tls };
     let plugin = attach(Target::parse(target, &choice)?, args, out).await?;
-    match &args.action {
-        None => {
-            let schema = Schema::of(files.as_ref(), &plugin.channel()).await;
-            let facts = Facts::gather(&plugin, &schema).await;
-            inspect::print(&facts, args.full, out);
-            Ok(Exit::Ok)
+    match (&args.action, opened) {
+        (Some(AttachAction::Call { method, .. }), Some(opened)) => {
+            call::calls(opened, files.as_ref(), &plugin, method, out).await
         }
-        Some(AttachAction::Call { method, .. }) => {
-            call::calls(script, files.as_ref(), &plugin, method, out).await
-        }
-        Some(AttachAction::Stop) => {
+        (Some(AttachAction::Stop), _) => {
             let end = stop(plugin).await?;
             match out.is_json() {
                 true => out.json(&serde_json::json!({ "end": end })),
                 false => out.line(good(format_args!("the plugin {end}"))),
             }
+            Ok(Exit::Ok)
+        }
+        _ => {
+            let schema = Schema::of(files.as_ref(), &plugin.channel()).await;
+            let facts = Facts::gather(&plugin, &schema).await;
+            inspect::print(&facts, args.full, out);
             Ok(Exit::Ok)
         }
     }

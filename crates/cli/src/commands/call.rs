@@ -6,17 +6,19 @@ mod json_values;
 mod method;
 mod method_args;
 mod place;
+mod references;
 mod requests;
 mod script;
+mod serve;
 mod status;
 
 use clap::Args;
 use rpcplugin::{Plugin, host::Event};
 
-use self::{exchange::Call, requests::Requests};
-pub(crate) use self::{method_args::MethodArgs, script::Script};
+pub(crate) use self::method_args::MethodArgs;
+use self::{exchange::Call, references::Responses, requests::Requests, script::Script, serve::Served};
 use crate::{
-    error::CommandError,
+    error::{CommandError, UsageError},
     exit::Exit,
     plugin_args::LaunchArgs,
     schema::{GivenFiles, Schema, SchemaArgs},
@@ -37,10 +39,27 @@ pub(crate) struct CallArgs {
     pub(crate) launch: LaunchArgs,
 }
 
+/// What the arguments name, read before there is a plugin.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    script: Option<Script>,
+    served: Served,
+}
+
+impl Opened {
+    /// Reads the script and the files of `--serve`.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is invalid.
+    pub(crate) fn of(args: &MethodArgs) -> Result<Self, UsageError> {
+        Ok(Self { script: Script::of(args)?, served: Served::open(&args.serve)? })
+    }
+}
+
 /// Launches the plugin, makes the calls, and shuts the plugin down.
 pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> Result<Exit, CommandError> {
-    let script = Script::of(&args.call)?;
-    if script.is_none() {
+    let opened = Opened::of(&args.call)?;
+    if opened.script.is_none() {
         argument_order::check_argument_order(&args.call.method, &args.launch)?;
     }
     let files = args.schema.read()?;
@@ -52,7 +71,7 @@ pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> Result<Exit, CommandE
     };
     // The events end when the host is dropped.
     drop(host);
-    let exit = calls(script, files.as_ref(), &plugin, &args.call, out).await;
+    let exit = calls(opened, files.as_ref(), &plugin, &args.call, out).await;
     plugin.shut_down().await;
     if matches!(exit, Ok(Exit::PluginExited)) && !out.is_json() {
         let mut heading = Some(dim("its log:"));
@@ -68,14 +87,15 @@ pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> Result<Exit, CommandE
 
 /// Makes the calls of the script or of the arguments on a running plugin, and prints the responses.
 pub(crate) async fn calls(
-    script: Option<Script>,
+    opened: Opened,
     files: Option<&GivenFiles>,
     plugin: &Plugin,
     args: &MethodArgs,
     out: &mut Out,
 ) -> Result<Exit, CommandError> {
+    let Opened { script, mut served } = opened;
     if let Some(script) = script {
-        return Ok(script.run(files, plugin, args, out).await);
+        return Ok(script.run(served, files, plugin, args, out).await);
     }
     let schema = match files.map(Schema::of_files) {
         // Files that describe the method are enough.
@@ -83,7 +103,17 @@ pub(crate) async fn calls(
         _ => Schema::of(files, &plugin.channel()).await,
     };
     let method = method::find(&schema, &args.method)?;
-    let requests = Requests::open(args.data.as_deref(), &method)?;
+    let requests = if served.is_empty() {
+        Requests::open(args.data.as_deref(), &method)?
+    } else {
+        let json = requests::whole(args.data.as_deref(), &method).await?;
+        let mut responses = Responses::default();
+        let json = served.prepared(json, &method, (plugin, &schema), &mut responses).await?;
+        served.is_used(&method)?;
+        Requests::of_text(responses.replaced(&json)?, (1, 1), &method)
+    };
     let call = Call { plugin, schema: &schema, method: &method, args, place: None };
-    call.make(requests, None, out).await
+    let exit = call.make(requests, None, out).await;
+    served.show_calls(out);
+    exit
 }

@@ -93,6 +93,10 @@ pub(crate) const PAGES: &[Page] = &[
                 "Several calls, one in each line of a file",
                 "rpcplugin call -f kv.txt --cookie KV=hello ./kv-plugin",
             ),
+            (
+                "A plugin that calls back: responses from a file",
+                "rpcplugin call Kv/Put -d @put.json --serve AddHelper=add.json ./kv",
+            ),
         ],
         exits: CALLING,
         see_also: &["attach-call", "inspect"],

@@ -8,9 +8,11 @@ use rpcplugin::{Plugin, host::PluginExited};
 use serde_json::{Value, json};
 use tokio::{task::coop::consume_budget, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Status, metadata::MetadataMap};
+use tonic::{Code, Request, Status, metadata::MetadataMap};
 
-use super::{method, method_args::MethodArgs, place::Place, requests::Requests, status};
+use super::{
+    method, method_args::MethodArgs, place::Place, requests::Requests, serve::possible_id_field, status,
+};
 use crate::{
     calls::{self, BytesCodec},
     error::CommandError,
@@ -164,6 +166,9 @@ impl Call<'_> {
             if let Some(place) = self.place {
                 error["line"] = place.line.into();
             }
+            if let Some(help) = self.help(status).filter(|_| error["help"].is_null()) {
+                error["help"] = help.into();
+            }
             out.json(&json!({ "error": error }));
             return;
         }
@@ -185,6 +190,21 @@ impl Call<'_> {
                 Err(error) => out.note(error),
             }
         }
+        if let Some(help) = self.help(status) {
+            out.hint(&help);
+        }
+    }
+
+    /// Returns what to do about a status that may be of a plugin which cannot call its host back.
+    fn help(&self, status: &Status) -> Option<String> {
+        let codes = [Code::Unknown, Code::Unavailable, Code::Internal, Code::DeadlineExceeded];
+        let field = possible_id_field(&self.method.input())?;
+        (codes.contains(&status.code()) && self.args.serve.is_empty()).then(|| {
+            format!(
+                "{} may be the id of a service that the plugin calls back: serve it with --serve SERVICE=FILE",
+                field.name()
+            )
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::serve::{self, ServeOption};
 use crate::{
     calls::{self, Header},
     ui::duration,
@@ -26,6 +27,10 @@ pub(crate) struct MethodArgs {
     /// The request as JSON, or @FILE. A request stream takes several JSON values one after the other. The default is stdin.
     #[arg(long, short = 'd', value_name = "JSON")]
     pub(crate) data: Option<String>,
+    /// Serves a service that the plugin calls back, with the responses of a JSON file: {"METHOD": RESPONSE}. "${serve.SERVICE}" in the
+    /// request is its broker id.
+    #[arg(long, value_name = "SERVICE=FILE", value_parser = serve::parse)]
+    pub(crate) serve: Vec<ServeOption>,
     /// Sends metadata. The value is base64 if the name ends in -bin.
     #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = calls::parse)]
     pub(crate) header: Vec<Header>,

@@ -58,6 +58,25 @@ impl Requests {
     }
 }
 
+/// Reads all of `data` or of stdin.
+///
+/// # Errors
+/// Text that cannot be read.
+pub(super) async fn whole(data: Option<&str>, method: &MethodDescriptor) -> Result<String, UsageError> {
+    let source = source(data, method)?;
+    // Reading from a terminal or a pipe may block indefinitely.
+    let read = tokio::task::spawn_blocking(move || match source {
+        Source::Whole(reader) => io::read_to_string(reader),
+        Source::Stdin => io::read_to_string(io::stdin()),
+        Source::Empty => Ok(String::new()),
+    });
+    let read = read.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    read.map_err(|error| {
+        let help = "check that the file or stdin is readable";
+        UsageError::new(format!("the request cannot be read: {error}"), help)
+    })
+}
+
 fn source(data: Option<&str>, method: &MethodDescriptor) -> Result<Source, UsageError> {
     match data {
         Some("@-") => Ok(Source::Stdin),

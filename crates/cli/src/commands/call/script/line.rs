@@ -57,6 +57,10 @@ fn word(text: &str) -> (&str, &str) {
 fn check_name(name: &str, place: &Place) -> Result<(), UsageError> {
     let mut letters = name.chars();
     let starts = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    if name == "serve" {
+        let message = format!("{place} has the name \"serve\", which stands for the services of --serve");
+        return Err(UsageError::new(message, "use another name for the response"));
+    }
     if starts && letters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return Ok(());
     }
