@@ -7,6 +7,8 @@
 mod arguments;
 #[path = "commands/attach.rs"]
 mod attach;
+#[path = "commands/attach_line.rs"]
+mod attach_line;
 #[path = "commands/call.rs"]
 mod call;
 #[path = "commands/confined.rs"]
@@ -30,6 +32,10 @@ mod manual;
 mod program;
 #[path = "commands/running.rs"]
 mod running;
+#[path = "commands/script.rs"]
+mod script;
+#[path = "commands/serve.rs"]
+mod serve;
 #[path = "commands/terminal.rs"]
 mod terminal;
 #[path = "commands/terminal_escapes.rs"]

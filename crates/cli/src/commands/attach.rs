@@ -1,6 +1,7 @@
 //! `rpcplugin attach`: attaches to a running plugin.
 
 mod stop;
+mod target;
 
 use std::time::Duration;
 
@@ -8,21 +9,21 @@ use clap::{Args, Subcommand};
 use miette::IntoDiagnostic as _;
 use rpcplugin::{
     AppVersion, Endpoint, Host, MagicCookie, Plugin, Versions,
-    handshake::{ReattachConfig, ReattachConfigs, ReattachError},
-    host::{AttachError, Attachment, Handover, HandoverError, LaunchFault},
-    tls::TlsError,
+    host::{AttachError, LaunchFault},
 };
-use serde_json::Value;
 
-use self::stop::stop;
+use self::{
+    stop::stop,
+    target::{Choice, Target},
+};
 use crate::{
     commands::{
-        call::{self, MethodArgs},
+        call::{self, MethodArgs, Opened},
         inspect::{self, Facts},
     },
     error::{CommandError, ExitsWith, UsageError},
     exit::Exit,
-    plugin_args::{TlsFiles, TlsFilesError},
+    plugin_args::TlsFiles,
     schema::{Schema, SchemaArgs},
     ui::{Out, duration, style::good},
 };
@@ -34,7 +35,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(subcommand_value_name = "ACTION", subcommand_help_heading = "Actions")]
 pub(crate) struct AttachArgs {
-    /// Reattach JSON, a file with reattach JSON, unix:/PATH, or HOST:PORT. The default is the value of TF_REATTACH_PROVIDERS.
+    /// Reattach JSON, a handshake line, a file with one of them, unix:/PATH, or HOST:PORT. The default is the value of
+    /// TF_REATTACH_PROVIDERS.
     #[arg(value_name = "PLUGIN", env = "RPCPLUGIN_REATTACH")]
     plugin: Option<String>,
     #[arg(long, env = "TF_REATTACH_PROVIDERS", hide = true)]
@@ -93,36 +95,12 @@ impl ExitsWith for WithoutIdentity {
     const EXIT: Exit = Exit::NotStarted;
 }
 
-/// The arguments do not describe a plugin to attach to.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-pub(crate) enum TargetError {
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Usage(#[from] UsageError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Reattach(#[from] ReattachError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Handover(#[from] HandoverError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Files(#[from] TlsFilesError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Tls(#[from] TlsError),
-}
-
-impl ExitsWith for TargetError {
-    const EXIT: Exit = Exit::Usage;
-}
-
 /// Attaches, and executes the action. The plugin keeps running.
 pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> Result<Exit, CommandError> {
     let Some(target) = args.plugin.as_deref().or(args.tf_reattach.as_deref()) else {
         return Err(UsageError::new(
             "the plugin to attach to is missing",
-            "give the reattach JSON that the plugin or `rpcplugin run` printed, a file with it, or an address",
+            "give the reattach JSON or the handshake line that the plugin printed, a file with it, or an address",
         )
         .into());
     };
@@ -131,19 +109,18 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> Result<Exit, Comman
         _ => &args.schema,
     };
     let files = schema.read()?;
-    let plugin = attach(target_of(target, args)?, args, out).await?;
-    match &args.action {
-        None => {
-            let schema = Schema::of(files.as_ref(), &plugin.channel()).await;
-            let facts = Facts::gather(&plugin, &schema).await;
-            inspect::print(&facts, args.full, out);
-            Ok(Exit::Ok)
+    let opened = match &args.action {
+        Some(AttachAction::Call { method, .. }) => Some(Opened::of(method)?),
+        _ => None,
+    };
+    let AttachArgs { name, app_version, tls, .. } = args;
+    let choice = Choice { name: name.as_deref(), version: AppVersion(*app_version), tls };
+    let plugin = attach(Target::parse(target, &choice)?, args, out).await?;
+    match (&args.action, opened) {
+        (Some(AttachAction::Call { method, .. }), Some(opened)) => {
+            call::calls(opened, files.as_ref(), &plugin, method, out).await
         }
-        Some(AttachAction::Call { method, .. }) => {
-            let schema = call::schema(files.as_ref(), &plugin, method).await;
-            call::call(&plugin, &schema, method, out).await
-        }
-        Some(AttachAction::Stop) => {
+        (Some(AttachAction::Stop), _) => {
             let end = stop(plugin).await?;
             match out.is_json() {
                 true => out.json(&serde_json::json!({ "end": end })),
@@ -151,16 +128,13 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> Result<Exit, Comman
             }
             Ok(Exit::Ok)
         }
+        _ => {
+            let schema = Schema::of(files.as_ref(), &plugin.channel()).await;
+            let facts = Facts::gather(&plugin, &schema).await;
+            inspect::print(&facts, args.full, out);
+            Ok(Exit::Ok)
+        }
     }
-}
-
-/// A plugin to attach to.
-#[derive(Debug)]
-struct Target {
-    attachment: Attachment,
-    version: AppVersion,
-    /// Whether this side has a client certificate.
-    secured: bool,
 }
 
 async fn attach(target: Target, args: &AttachArgs, out: &Out) -> Result<Plugin, CommandError> {
@@ -181,99 +155,4 @@ async fn attach(target: Target, args: &AttachArgs, out: &Out) -> Result<Plugin, 
         } if !secured => WithoutIdentity { endpoint: endpoint.clone(), source: error }.into(),
         error => error.into(),
     })
-}
-
-/// Parses the argument: JSON, a file with JSON, or an address.
-fn target_of(target: &str, args: &AttachArgs) -> Result<Target, TargetError> {
-    let target = target.trim();
-    let address = target.strip_prefix("unix:").map(|path| ("unix", path)).or_else(|| {
-        let rest = target.strip_prefix("tcp:").unwrap_or(target);
-        let is_address = Endpoint::parse("tcp", rest).is_ok() && !std::path::Path::new(target).exists();
-        is_address.then_some(("tcp", rest))
-    });
-    let known = match address {
-        Some((network, address)) => {
-            let version = AppVersion(args.app_version);
-            let endpoint = Endpoint::parse(network, address).map_err(|error| UsageError::of(&error))?;
-            let attachment = Attachment::new(endpoint, version);
-            Target { attachment, version, secured: false }
-        }
-        None => from_json(&json(target)?, args.name.as_deref())?,
-    };
-    let Some((identity, trust)) = args.tls.read()? else { return Ok(known) };
-    Ok(Target { attachment: known.attachment.secured(identity, trust)?, secured: true, ..known })
-}
-
-/// Returns the JSON of the argument or of a file, without the shell assignment around it.
-fn json(target: &str) -> Result<String, UsageError> {
-    let help = "give reattach JSON, a file with reattach JSON, unix:/PATH, or HOST:PORT";
-    let text = match target.find('{') {
-        Some(_) => target.to_owned(),
-        None => std::fs::read_to_string(target)
-            .map_err(|error| UsageError::new(format!("{target} cannot be read: {error}"), help))?,
-    };
-    match (text.find('{'), text.rfind('}')) {
-        (Some(start), Some(end)) if start < end => Ok(text[start..=end].to_owned()),
-        _ => Err(UsageError::new(format!("there is no JSON in {target}"), help)),
-    }
-}
-
-/// Parses the JSON of one plugin, with or without the identity of its host, or of several plugins by name.
-fn from_json(text: &str, name: Option<&str>) -> Result<Target, TargetError> {
-    // The parser below reports invalid JSON.
-    let value: Value = serde_json::from_str(text).unwrap_or_default();
-    if !value.is_object() || value.get("Protocol").is_some() || value.get("Addr").is_some() {
-        let version = ReattachConfig::parse(text)?.version.unwrap_or(AppVersion(0));
-        let attachment = Handover::parse(text)?;
-        return Ok(Target { attachment, version, secured: value.get("Tls").is_some() });
-    }
-    let mut plugins = ReattachConfigs::parse(text)?.0;
-    let names = plugins.keys().cloned().collect::<Vec<_>>().join(", ");
-    let chosen = match name {
-        Some(name) => plugins.remove_entry(name),
-        None if plugins.len() == 1 => plugins.pop_first(),
-        None => None,
-    };
-    let Some((name, config)) = chosen else {
-        let (message, help) = match name {
-            _ if names.is_empty() => {
-                let help = "give the complete JSON that the plugin or `rpcplugin run` printed";
-                ("there is no plugin in the JSON".to_owned(), help.to_owned())
-            }
-            Some(name) => (
-                format!("there is no plugin {name:?} in the JSON"),
-                format!("use one of the plugins: {names}"),
-            ),
-            None => ("the JSON has several plugins".to_owned(), format!("select one with --name: {names}")),
-        };
-        return Err(UsageError::new(message, help).into());
-    };
-    let version = config.version.unwrap_or(AppVersion(0));
-    Ok(Target { attachment: Attachment::from(config).name(name), version, secured: false })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ONE: &str = r#"{"Protocol":"grpc","ProtocolVersion":6,"Pid":1,"Test":true,"Addr":{"Network":"unix","String":"/tmp/p"}}"#;
-
-    #[test]
-    fn reads_one_plugin_and_several() {
-        assert_eq!(from_json(ONE, None).unwrap().version, AppVersion(6));
-        let several = format!(r#"{{"a":{ONE},"b":{ONE}}}"#);
-        assert!(from_json(&several, None).is_err());
-        assert!(from_json(&several, Some("b")).is_ok());
-        assert!(from_json(&format!(r#"{{"a":{ONE}}}"#), None).is_ok());
-        assert!(from_json("{", None).is_err());
-        let message = |text, name| from_json(text, name).unwrap_err().to_string();
-        assert_eq!(message(&several, Some("c")), "there is no plugin \"c\" in the JSON");
-        assert_eq!(message("{}", None), "there is no plugin in the JSON");
-    }
-
-    #[test]
-    fn reads_the_json_in_an_assignment() {
-        assert_eq!(json(&format!("TF_REATTACH_PROVIDERS='{ONE}'")).unwrap(), ONE);
-        assert!(json("/nowhere/at/all").is_err());
-    }
 }

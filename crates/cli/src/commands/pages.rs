@@ -89,6 +89,14 @@ pub(crate) const PAGES: &[Page] = &[
                 "A stream of requests from stdin",
                 "cat entries.json | rpcplugin call kv.v1.Kv/Sync ./kv-plugin",
             ),
+            (
+                "Several calls, one in each line of a file",
+                "rpcplugin call -f kv.txt --cookie KV=hello ./kv-plugin",
+            ),
+            (
+                "A plugin that calls back: responses from a file",
+                "rpcplugin call Kv/Put -d @put.json --serve AddHelper=add.json ./kv",
+            ),
         ],
         exits: CALLING,
         see_also: &["attach-call", "inspect"],
@@ -118,6 +126,10 @@ pub(crate) const PAGES: &[Page] = &[
             (
                 "Call a plugin that listens without TLS",
                 "rpcplugin attach unix:/tmp/kv.sock call Kv/Get -d '{\"key\":\"a\"}'",
+            ),
+            (
+                "A plugin that was started by hand, by its handshake line",
+                "rpcplugin attach '1|1|unix|/tmp/plugin4711|grpc|'",
             ),
             ("Shut it down", "rpcplugin attach kv.json stop"),
         ],

@@ -42,8 +42,9 @@ enum Step {
 }
 
 impl<R: BufRead> JsonValues<R> {
-    pub(super) fn new(reader: R) -> Self {
-        Self { reader, place: (1, 1) }
+    /// `place` is the line and column of the first byte.
+    pub(super) fn new(reader: R, place: (usize, usize)) -> Self {
+        Self { reader, place }
     }
 
     /// Returns the next value, or `None` at the end.
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     fn all(text: &str) -> Vec<String> {
-        let mut texts = JsonValues::new(io::BufReader::with_capacity(3, text.as_bytes()));
+        let mut texts = JsonValues::new(io::BufReader::with_capacity(3, text.as_bytes()), (1, 1));
         let next = || texts.next().unwrap();
         std::iter::from_fn(next).map(|text| String::from_utf8(text.bytes).unwrap()).collect()
     }
@@ -154,14 +155,14 @@ mod tests {
 
     #[test]
     fn bytes_after_a_value_are_not_read() {
-        let mut texts = JsonValues::new("{} rest".as_bytes());
+        let mut texts = JsonValues::new("{} rest".as_bytes(), (1, 1));
         assert!(texts.next().unwrap().is_some());
         assert_eq!(texts.reader, b" rest");
     }
 
     #[test]
     fn positions_count_from_the_start_of_the_input() {
-        let mut texts = JsonValues::new("{}\n {\"é\":\nx}".as_bytes());
+        let mut texts = JsonValues::new("{}\n {\"é\":\nx}".as_bytes(), (1, 1));
         texts.next().unwrap();
         let second = texts.next().unwrap().unwrap();
         assert_eq!((second.place(0), second.place(5), second.place(7)), ((2, 2), (2, 6), (3, 1)));

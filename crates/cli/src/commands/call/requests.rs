@@ -35,19 +35,46 @@ enum Source {
 impl Requests {
     /// Starts to read `data` or stdin.
     pub(super) fn open(data: Option<&str>, method: &MethodDescriptor) -> Result<Self, UsageError> {
-        let source = source(data, method)?;
+        Ok(Self::start(source(data, method)?, (1, 1), method))
+    }
+
+    /// Starts to read a text that begins at this line and column.
+    pub(super) fn of_text(text: String, begin: (usize, usize), method: &MethodDescriptor) -> Self {
+        Self::start(Source::Whole(Box::new(Cursor::new(text))), begin, method)
+    }
+
+    fn start(source: Source, begin: (usize, usize), method: &MethodDescriptor) -> Self {
         let (sender, messages) = mpsc::channel(16);
         let (failed, failure) = oneshot::channel();
         let (input, many) = (method.input(), method.is_client_streaming());
         // A thread, because reading from a terminal or a pipe may block indefinitely.
         std::thread::spawn(move || {
             // Sent before the stream of requests ends, so that the call does not mistake the error for the end.
-            if let Err(error) = read(source, &input, many, &sender) {
+            if let Err(error) = read(source, begin, &input, many, &sender) {
                 let _ = failed.send(error);
             }
         });
-        Ok(Self { messages, failure })
+        Self { messages, failure }
     }
+}
+
+/// Reads all of `data` or of stdin.
+///
+/// # Errors
+/// Text that cannot be read.
+pub(super) async fn whole(data: Option<&str>, method: &MethodDescriptor) -> Result<String, UsageError> {
+    let source = source(data, method)?;
+    // Reading from a terminal or a pipe may block indefinitely.
+    let read = tokio::task::spawn_blocking(move || match source {
+        Source::Whole(reader) => io::read_to_string(reader),
+        Source::Stdin => io::read_to_string(io::stdin()),
+        Source::Empty => Ok(String::new()),
+    });
+    let read = read.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    read.map_err(|error| {
+        let help = "check that the file or stdin is readable";
+        UsageError::new(format!("the request cannot be read: {error}"), help)
+    })
 }
 
 fn source(data: Option<&str>, method: &MethodDescriptor) -> Result<Source, UsageError> {
@@ -73,6 +100,7 @@ fn source(data: Option<&str>, method: &MethodDescriptor) -> Result<Source, Usage
 /// Reads and sends messages. A method without a request stream gets an empty message if there is no input.
 fn read(
     source: Source,
+    begin: (usize, usize),
     input: &MessageDescriptor,
     many: bool,
     sender: &mpsc::Sender<Vec<u8>>,
@@ -83,7 +111,7 @@ fn read(
         Source::Empty => (Box::new(io::empty()), true),
     };
     let types = Types::new(input.parent_pool());
-    let mut texts = JsonValues::new(reader);
+    let mut texts = JsonValues::new(reader, begin);
     let mut next = || {
         let text = texts.next().map_err(|error| {
             UsageError::new(
@@ -172,7 +200,7 @@ mod tests {
         let plain = DescriptorPool::global().get_message_by_name("google.protobuf.EnumValue").unwrap();
         assert!(duration.fields().len() > 0);
         let (sender, mut receiver) = mpsc::channel(16);
-        read(Source::Whole(Box::new(Cursor::new(text.to_owned()))), &plain, many, &sender)?;
+        read(Source::Whole(Box::new(Cursor::new(text.to_owned()))), (1, 1), &plain, many, &sender)?;
         drop(sender);
         Ok(std::iter::from_fn(|| receiver.blocking_recv()).count())
     }
