@@ -314,6 +314,8 @@ impl Container {
         };
         let user = user::decide(self.user, &sides)?;
         let labels = orphans::labels(&self.image.name, &environment.socket_dir);
+        // If it is given any limit, Podman sets these two to 2^20 unless they are given too, which fails where its own are lower.
+        let further_limits = if connection.engine.is_podman() { os::own_limits() } else { Vec::new() };
         let facts = Facts {
             image: &image,
             user: &user,
@@ -321,6 +323,7 @@ impl Container {
             dir_owner,
             has_selinux: connection.engine.has_selinux,
             labels: &labels,
+            further_limits: &further_limits,
         };
         let body = spec::body(options, &facts)?;
         let name = self.container_name();

@@ -18,9 +18,9 @@ pub(crate) use self::linux::{HeldSocket, OutOfMemoryCounter};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use self::other::{HeldSocket, OutOfMemoryCounter};
 #[cfg(unix)]
-pub(crate) use self::unix::{connect, own_ids, owner};
+pub(crate) use self::unix::{connect, own_ids, own_limits, owner};
 #[cfg(windows)]
-pub(crate) use self::windows::{connect, own_ids, owner};
+pub(crate) use self::windows::{connect, own_ids, own_limits, owner};
 
 /// The error of a plugin that made something else where its socket should be.
 fn not_a_socket() -> io::Error {
@@ -28,6 +28,15 @@ fn not_a_socket() -> io::Error {
         io::ErrorKind::InvalidInput,
         "the plugin did not make a socket there, but a link or another file",
     )
+}
+
+/// A resource limit of each process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProcessLimit {
+    /// The name that engines have for the limit, for example `nofile`.
+    pub(crate) name: &'static str,
+    pub(crate) soft: u64,
+    pub(crate) hard: u64,
 }
 
 /// The numbers of a user and of a group.

@@ -12,7 +12,8 @@ use rpcplugin_client::{
 use crate::{
     engine::Engine,
     options::BindMount,
-    spec::{Options, ProcessLimit, Secret},
+    os::ProcessLimit,
+    spec::{Options, Secret},
 };
 
 /// What a container of this engine enforces of the sandbox.

@@ -13,7 +13,11 @@ use rpcplugin_client::LaunchEnvironment;
 use rpcplugin_handshake::variable;
 
 use crate::{
-    error::DockerError, image::Image, options::BindMount, os::DirOwner, translate::SOCKET_DIR,
+    error::DockerError,
+    image::Image,
+    options::BindMount,
+    os::{DirOwner, ProcessLimit},
+    translate::SOCKET_DIR,
     user::ContainerUser,
 };
 
@@ -36,15 +40,6 @@ pub(crate) struct Options {
     pub(crate) limits: Vec<ProcessLimit>,
 }
 
-/// A resource limit of each process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ProcessLimit {
-    /// The name that engines have for the limit, for example `nofile`.
-    pub(crate) name: &'static str,
-    pub(crate) soft: u64,
-    pub(crate) hard: u64,
-}
-
 /// The value of a variable, which `Debug` hides.
 #[derive(Clone)]
 pub(crate) struct Secret(pub(crate) String);
@@ -65,6 +60,8 @@ pub(crate) struct Facts<'a> {
     /// Whether the directory has to be labelled, which needs the older of two forms.
     pub(crate) has_selinux: bool,
     pub(crate) labels: &'a HashMap<String, String>,
+    /// Limits to set beside those of the options, if these have any.
+    pub(crate) further_limits: &'a [ProcessLimit],
 }
 
 /// The body of the request.
@@ -89,7 +86,7 @@ pub(crate) fn body(options: &Options, facts: &Facts<'_>) -> Result<ContainerCrea
         nano_cpus: options.cpus.map(|cpus| ((cpus * 1e9) as i64).max(1)),
         pids_limit: options.pids.map(|pids| number(pids.into())),
         network_mode: Some(options.network.clone().unwrap_or_else(|| "none".to_owned())),
-        ulimits: (!options.limits.is_empty()).then(|| options.limits.iter().map(ulimit).collect()),
+        ulimits: ulimits(&options.limits, facts.further_limits),
         runtime: options.runtime.clone(),
         userns_mode: facts.user.namespace.clone(),
         group_add: (!facts.user.groups.is_empty()).then(|| facts.user.groups.clone()),
@@ -166,6 +163,13 @@ fn relabelled(mount: &BindMount) -> Result<String, DockerError> {
     Ok(format!("{source}:{target}:z"))
 }
 
+/// The limits of each process. Those that are asked for come before the further ones of the same name.
+fn ulimits(asked: &[ProcessLimit], further: &[ProcessLimit]) -> Option<Vec<ResourcesUlimits>> {
+    let is_asked = |limit: &&ProcessLimit| asked.iter().any(|asked| asked.name == limit.name);
+    let further = further.iter().filter(|limit| !is_asked(limit));
+    (!asked.is_empty()).then(|| asked.iter().chain(further).map(ulimit).collect())
+}
+
 fn ulimit(limit: &ProcessLimit) -> ResourcesUlimits {
     let number = |value: u64| Some(i64::try_from(value).unwrap_or(i64::MAX));
     ResourcesUlimits { name: Some(limit.name.to_owned()), soft: number(limit.soft), hard: number(limit.hard) }
@@ -180,3 +184,20 @@ fn text(path: &Path) -> Result<&str, DockerError> {
 
 /// The size of `/tmp`, in bytes.
 const TMPFS: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_limits_stand_beside_those_that_are_asked_for() {
+        let limit = |name, most| ProcessLimit { name, soft: most, hard: most };
+        let (asked, further) =
+            ([limit("core", 0), limit("nofile", 9)], [limit("nofile", 7), limit("nproc", 8)]);
+        let found = ulimits(&asked, &further).unwrap_or_default();
+        let found: Vec<_> =
+            found.iter().map(|found| (found.name.as_deref().unwrap_or_default(), found.hard)).collect();
+        assert_eq!(found, [("core", Some(0)), ("nofile", Some(9)), ("nproc", Some(8))]);
+        assert_eq!(ulimits(&[], &further), None, "the engine has its own defaults");
+    }
+}

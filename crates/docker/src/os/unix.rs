@@ -2,9 +2,10 @@
 
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
+use rustix::process::{Resource, getrlimit};
 use tokio::net::UnixStream;
 
-use super::{DirOwner, Ids};
+use super::{DirOwner, Ids, ProcessLimit};
 
 /// Connects to the socket of an engine.
 pub(crate) async fn connect(path: &Path) -> io::Result<UnixStream> {
@@ -16,6 +17,16 @@ pub(crate) fn own_ids() -> Option<Ids> {
     Some(Ids { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() })
 }
 
+/// The limits of this process on open files and on processes of its user, as far as engines set them.
+pub(crate) fn own_limits() -> Vec<ProcessLimit> {
+    let limit = |name, resource| {
+        let limit = getrlimit(resource);
+        let most = |value: Option<u64>| value.unwrap_or(MOST).min(MOST);
+        ProcessLimit { name, soft: most(limit.current), hard: most(limit.maximum) }
+    };
+    vec![limit("nofile", Resource::Nofile), limit("nproc", Resource::Nproc)]
+}
+
 /// The owner of a directory.
 pub(crate) fn owner(dir: &Path) -> io::Result<Option<DirOwner>> {
     let found = fs::metadata(dir)?;
@@ -24,6 +35,9 @@ pub(crate) fn owner(dir: &Path) -> io::Result<Option<DirOwner>> {
         is_shared: found.mode() & GROUP == GROUP,
     }))
 }
+
+/// The largest limit that Podman sets by itself.
+const MOST: u64 = 1 << 20;
 
 /// The permissions of a group that may make files.
 const GROUP: u32 = 0o030;

@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use tokio::net::TcpStream;
 
-use super::{DirOwner, Ids};
+use super::{DirOwner, Ids, ProcessLimit};
 
 /// Fails: an engine is reached over TCP.
 #[expect(clippy::unused_async, reason = "as on other systems")]
@@ -18,6 +18,11 @@ pub(crate) async fn connect(_: &Path) -> io::Result<TcpStream> {
 /// There are no numbers.
 pub(crate) fn own_ids() -> Option<Ids> {
     None
+}
+
+/// There are no such limits.
+pub(crate) fn own_limits() -> Vec<ProcessLimit> {
+    Vec::new()
 }
 
 /// There are no numbers.
