@@ -14,9 +14,9 @@ mod unix;
 mod windows;
 
 #[cfg(target_os = "linux")]
-pub(crate) use self::linux::{HeldSocket, OutOfMemoryCounter};
+pub(crate) use self::linux::{HeldSocket, OutOfMemoryCounter, most_processes};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use self::other::{HeldSocket, OutOfMemoryCounter};
+pub(crate) use self::other::{HeldSocket, OutOfMemoryCounter, most_processes};
 #[cfg(unix)]
 pub(crate) use self::unix::{connect, own_ids, own_limits, owner};
 #[cfg(windows)]

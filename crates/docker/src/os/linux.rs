@@ -46,6 +46,11 @@ impl OutOfMemoryCounter {
     }
 }
 
+/// How many processes the system allows, all users together.
+pub(crate) fn most_processes() -> Option<u64> {
+    fs::read_to_string("/proc/sys/kernel/pid_max").ok()?.trim().parse().ok()
+}
+
 /// The file with the counter, from the list of a process's control groups: the memory controller of version 1, else version 2.
 fn file(groups: &str) -> Option<PathBuf> {
     let find = |wanted: &dyn Fn(&str) -> bool| {

@@ -19,12 +19,14 @@ pub(crate) fn own_ids() -> Option<Ids> {
 
 /// The limits of this process on open files and on processes of its user, as far as engines set them.
 pub(crate) fn own_limits() -> Vec<ProcessLimit> {
-    let limit = |name, resource| {
+    let limit = |name, resource, most| {
         let limit = getrlimit(resource);
-        let most = |value: Option<u64>| value.unwrap_or(MOST).min(MOST);
-        ProcessLimit { name, soft: most(limit.current), hard: most(limit.maximum) }
+        let lower = |value: Option<u64>| value.unwrap_or(most).min(most);
+        ProcessLimit { name, soft: lower(limit.current), hard: lower(limit.maximum) }
     };
-    vec![limit("nofile", Resource::Nofile), limit("nproc", Resource::Nproc)]
+    // Podman lowers its own limit to the number of processes that the system allows.
+    let processes = super::most_processes().unwrap_or(MOST).min(MOST);
+    vec![limit("nofile", Resource::Nofile, MOST), limit("nproc", Resource::Nproc, processes)]
 }
 
 /// The owner of a directory.
