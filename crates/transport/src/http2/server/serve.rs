@@ -21,9 +21,11 @@ use crate::{
 /// Serves the streams of `listener` until it ends or the token is cancelled, then drains.
 ///
 /// When this returns, no connection is left. A connection that fails is logged at debug. A connection is closed if its
-/// peer has not sent the preface of HTTP/2 within [`Settings::handshake_timeout`], or by the time of the shutdown. If
-/// file descriptors run out, or if connections without a preface hold half of them, the oldest connection without a
-/// call is closed: see [`PendingConnection`].
+/// peer has not sent the preface of HTTP/2 within [`handshake_timeout`], or by the time of the shutdown. If file
+/// descriptors run out, or if connections without a preface hold half of them, the oldest connection without a call is
+/// closed: see [`PendingConnection`].
+///
+/// [`handshake_timeout`]: crate::http2::Settings::handshake_timeout
 ///
 /// # Cancel safety
 /// Dropping the future closes every connection at once.
