@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Full};
 use rpcplugin_transport::{
     Listen, SecureStream, Security, Services, Stream,
-    http2::{self, ChannelError, Connect, PluginChannel, Serving},
+    http2::{self, ChannelError, Connect, Lane, PluginChannel, Serving},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
@@ -128,24 +128,35 @@ async fn echo(channel: &mut PluginChannel, path: &str) {
 
 #[tokio::test]
 async fn each_side_writes_once_for_a_call_with_one_message() {
+    for lane in [Lane::Off, Lane::Used] {
+        each_side_writes_once(lane).await;
+    }
+}
+
+async fn each_side_writes_once(lane: Lane) {
     let (streams, accepted) = mpsc::unbounded_channel();
     let (by_client, by_server) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
     let to = ToServer { streams, by_client: Arc::clone(&by_client), by_server: Arc::clone(&by_server) };
     let services = Services::new()
         .add_named("test.Fast", Echo { slow: false })
         .add_named("test.Slow", Echo { slow: true });
-    let serving = Serving::new(services, Security::Plain, CancellationToken::new());
+    let mut serving = Serving::new(services, Security::Plain, CancellationToken::new());
+    serving.settings.lane = lane;
+    let settings = serving.settings.clone();
     let _server = AbortOnDropHandle::new(tokio::spawn(http2::serve(Streams(accepted), serving)));
-    let mut channel = http2::connect(to, &http2::Settings::default()).await.expect("connected");
+    let mut channel = http2::connect(to, &settings).await.expect("connected");
     // The first call comes with the settings of the connection and their acknowledgement.
     echo(&mut channel, "http://localhost/test.Fast/Echo").await;
     echo(&mut channel, "http://localhost/test.Fast/Echo").await;
     for path in ["http://localhost/test.Fast/Echo", "http://localhost/test.Slow/Echo"] {
         let before = [&by_client, &by_server].map(|writes| writes.load(Relaxed));
-        for _ in 0..10 {
+        for _ in 0..CALLS {
             echo(&mut channel, path).await;
         }
         let after = [&by_client, &by_server].map(|writes| writes.load(Relaxed));
-        assert_eq!([after[0] - before[0], after[1] - before[1]], [10, 10], "{path}");
+        assert_eq!([after[0] - before[0], after[1] - before[1]], [CALLS, CALLS], "{path} {lane:?}");
     }
 }
+
+/// So many that the lane answers the last ones in the task of the connection.
+const CALLS: usize = 40;

@@ -74,9 +74,10 @@ impl LaneSend {
         self.connection.with_write(|_| ());
     }
 
-    /// Waits until the data that was handed over has left. `None` if the call takes no more.
+    /// Waits until the data that was handed over has left. `None` if the call takes no more. Nothing is written: a caller that waits
+    /// has to [`flush`](Self::flush).
     pub(crate) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<Option<()>> {
-        self.connection.with_write(|core| core.poll_room(self.call, cx))
+        self.connection.with(|core| core.poll_room(self.call, cx))
     }
 
     /// Waits until the call has failed or is over.
