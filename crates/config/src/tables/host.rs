@@ -61,7 +61,7 @@ table! {
         /// `die_with_host`, and none with certificates from `certificate` or `server_roots`.
         inherit_connection: bool = "false", env ["PLUGIN_INHERIT_CONNECTION"], pyvider [];
         /// Whether calls to child processes use the lane in place of HTTP/2: frames of this library, with which a small call takes less
-        /// time. Plugins that are not made with rpcplugin, or with another version of the lane, use HTTP/2, as do
+        /// processor time. Plugins that are not made with rpcplugin, or with another version of the lane, use HTTP/2, as do
         /// connections that a plugin opens and hosts that attach.
         lane: bool = "false", env ["PLUGIN_LANE"], pyvider [];
         /// The directory in which plugins create their Unix sockets. With `none` each plugin gets a private directory.
