@@ -1,9 +1,11 @@
-//! Calls without generated code: encoded messages, and metadata as text.
+//! Calls without generated code: encoded messages, metadata as text, and codes by name.
 
+mod code;
 mod codec;
 mod headers;
 
 pub(crate) use self::{
+    code::code_name,
     codec::BytesCodec,
     headers::{Header, add, parse, readable},
 };

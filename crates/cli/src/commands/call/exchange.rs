@@ -14,7 +14,7 @@ use super::{
     method, method_args::MethodArgs, place::Place, requests::Requests, serve::possible_id_field, status,
 };
 use crate::{
-    calls::{self, BytesCodec},
+    calls::{self, BytesCodec, code_name},
     error::CommandError,
     exit::Exit,
     protojson::{self, Fault, Style, Types},
@@ -176,7 +176,7 @@ impl Call<'_> {
             out.note(dim(format_args!("{place}: {}", method::name(self.method))));
         }
         let number = status.code() as i32;
-        let code = bad(format_args!("{} ({number})", status::name(status.code())));
+        let code = bad(format_args!("{} ({number})", code_name(status.code())));
         // Further lines of the message are indented.
         out.note(format_args!("{code}: {}", status.message().trim_end().replace('\n', "\n    ")));
         let source = std::error::Error::source(status);
@@ -266,7 +266,7 @@ fn call_error_as_json(status: &Status, details: &[Value]) -> Value {
         }),
     };
     error["kind"] = json!("call");
-    error["grpc"] = json!({ "code": status::name(status.code()), "number": status.code() as i32 });
+    error["grpc"] = json!({ "code": code_name(status.code()), "number": status.code() as i32 });
     error["details"] = json!(details);
     error
 }

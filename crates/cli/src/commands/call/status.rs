@@ -4,32 +4,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost::Message as _;
 use prost_reflect::DescriptorPool;
 use serde_json::{Value, json};
-use tonic::{Code, Status};
+use tonic::Status;
 
 use crate::protojson::{self, Types};
-
-/// Returns the name of a code in gRPC's documentation.
-pub(super) fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
 
 /// Returns the details as JSON, with their types in `@type`. Details of an unknown type have their bytes in base64.
 pub(super) fn details(status: &Status, pool: &DescriptorPool) -> Vec<Value> {
@@ -67,7 +44,7 @@ mod tests {
     fn details_of_unknown_types_keep_their_bytes() {
         let details = vec![any("google.rpc.ErrorInfo"), any("not.Described")];
         let bytes = tonic_types::Status { details, ..Default::default() }.encode_to_vec();
-        let status = Status::with_details(Code::Internal, "m", bytes.into());
+        let status = Status::with_details(tonic::Code::Internal, "m", bytes.into());
         let pool = DescriptorPool::global();
         assert_eq!(
             super::details(&status, &pool),

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use tonic::Code;
 
 use super::http2::{Header, value};
+use crate::calls::code_name;
 
 /// The status in trailers, or in the only headers of a response.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,33 +22,10 @@ impl CallStatus {
         let code = value(trailers, "grpc-status").and_then(|code| code.parse::<i32>().ok());
         let details = trailers.iter().find(|header| header.name() == "grpc-status-details-bin");
         Self {
-            code: code.map(|code| (code, name(code))),
+            code: code.map(|code| (code, code_name(Code::from_i32(code)))),
             message: value(trailers, "grpc-message").map(|text| decoded(&text)).unwrap_or_default(),
             details: details.map_or(0, Header::length),
         }
-    }
-}
-
-/// Returns the name of a status, as gRPC's documentation writes it.
-fn name(code: i32) -> &'static str {
-    match Code::from_i32(code) {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-        Code::Unknown => "UNKNOWN",
     }
 }
 
