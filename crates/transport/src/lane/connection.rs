@@ -74,7 +74,7 @@ impl Shared {
         let mut inner = self.lock();
         let result = use_core(&mut inner.core);
         inner.notice_idle();
-        inner.wake(self);
+        inner.wake();
         result
     }
 
@@ -84,7 +84,7 @@ impl Shared {
         let result = use_core(&mut inner.core);
         inner.write_as_caller();
         inner.notice_idle();
-        inner.wake(self);
+        inner.wake();
         result
     }
 
@@ -103,11 +103,11 @@ impl Shared {
 
 /// Releases the lock and wakes those that wait.
 trait Wake {
-    fn wake(self, shared: &Shared);
+    fn wake(self);
 }
 
 impl Wake for MutexGuard<'_, Inner> {
-    fn wake(mut self, _: &Shared) {
+    fn wake(mut self) {
         if self.core.wake.is_empty() {
             return;
         }
@@ -220,7 +220,7 @@ impl Driver {
             }
             let read = inner.poll_read(cx);
             let is_served = !inner.core.accepted.is_empty();
-            inner.wake(&self.0);
+            inner.wake();
             match read {
                 Poll::Ready(Ok(true)) if is_served => return Poll::Pending,
                 Poll::Ready(Ok(true)) => {}
@@ -241,7 +241,7 @@ impl Driver {
         if let Some(counts) = &inner.core.counts {
             counts.bytes_received(read);
         }
-        inner.wake(&self.0);
+        inner.wake();
         received
     }
 
@@ -267,7 +267,7 @@ impl Driver {
         if !could_read && inner.core.may_read() {
             cx.waker().wake_by_ref();
         }
-        inner.wake(&self.0);
+        inner.wake();
         written
     }
 
@@ -279,7 +279,7 @@ impl Driver {
             (Poll::Ready(Ok(())), Some(io)) => Pin::new(&mut **io).poll_shutdown(cx),
             (written, _) => written,
         };
-        inner.wake(&self.0);
+        inner.wake();
         shut_down
     }
 
@@ -293,7 +293,7 @@ impl Driver {
         inner.core.end(error);
         inner.io = None;
         inner.input = BytesMut::new();
-        inner.wake(&self.0);
+        inner.wake();
     }
 
     /// Whether the peer has announced its limits.
