@@ -20,6 +20,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod awake;
 mod call;
 mod cleanup;
 mod frames;

@@ -22,6 +22,7 @@ use super::{
     wire::{Wire, WireError},
 };
 use crate::{
+    awake::Awake,
     frames::{HeaderBlocks, HeaderLimit},
     http2::settings::{Keepalive, Lane, Settings},
     lane::{self, LaneError, LanePings},
@@ -61,7 +62,7 @@ impl Connection {
         if settings.lane == Lane::Used {
             return Self::open_lane(stream, settings, &meter).await.map_err(WireError::Lane);
         }
-        let (stream, peer) = meter::client(stream, &meter);
+        let (stream, peer) = meter::client(Awake::new(stream), &meter);
         let headers = HeaderLimit::new(settings.max_headers);
         let stream = HeaderBlocks::client(stream, settings.max_frame, headers);
         let (send, mut connection) = builder(settings).handshake(stream).await.map_err(WireError::Http2)?;
@@ -78,7 +79,7 @@ impl Connection {
     async fn open_lane(stream: SecureStream, settings: &Settings, meter: &Meter) -> Result<Self, LaneError> {
         let counts = LaneCounts::new(meter);
         let peer = counts.activity();
-        let (client, connection) = lane::open(stream, settings.lane_limits(), counts).await?;
+        let (client, connection) = lane::open(Awake::new(stream), settings.lane_limits(), counts).await?;
         let pings = settings.keepalive.map(|keepalive| (keepalive, Pings::Lane(connection.pings())));
         let ending = async move { connection.await.map_err(WireError::Lane) };
         let state = ConnectionState::new(peer);
@@ -198,7 +199,7 @@ async fn run(
 /// Drives a connection. When several responses have arrived together and a call is sent, the tasks that are ready to run go
 /// first, because those of the other responses often send calls too. All these calls are one write then.
 async fn batched(
-    mut connection: h2::client::Connection<HeaderBlocks<Metered<SecureStream>>, Bytes>,
+    mut connection: h2::client::Connection<HeaderBlocks<Metered<Awake<SecureStream>>>, Bytes>,
     state: &ConnectionState,
 ) -> Result<(), h2::Error> {
     let mut several = false;

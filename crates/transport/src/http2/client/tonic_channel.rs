@@ -18,6 +18,7 @@ use super::{
     reconnect::OpenStream,
 };
 use crate::{
+    awake::Awake,
     frames::{HeaderBlocks, HeaderLimit},
     http2::settings::{Keepalive, Settings},
     meter::{self, Meter, Metered, PeerActivity},
@@ -126,7 +127,7 @@ impl Last {
 const SHORT_LIVED: Duration = Duration::from_secs(1);
 
 impl<F: Fn() -> OpenStream> Service<Uri> for Connector<F> {
-    type Response = TokioIo<HeaderBlocks<Metered<SecureStream>>>;
+    type Response = TokioIo<HeaderBlocks<Metered<Awake<SecureStream>>>>;
     type Error = ChannelError;
     type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, ChannelError>> + Send>>;
 
@@ -143,7 +144,7 @@ impl<F: Fn() -> OpenStream> Service<Uri> for Connector<F> {
         let (max_frame, headers) = (self.max_frame, self.headers);
         let (stream, meter, last) = ((self.open)(), self.meter.clone(), Arc::clone(&self.last));
         Box::pin(async move {
-            let (stream, peer) = meter::client(stream.await?, &meter);
+            let (stream, peer) = meter::client(Awake::new(stream.await?), &meter);
             last.set(peer);
             Ok(TokioIo::new(HeaderBlocks::client(stream, max_frame, headers)))
         })

@@ -5,6 +5,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::linger::Linger;
 use crate::{
+    awake::Awake,
     http2::settings::{Lane, Settings},
     io::Inspected,
     lane::{self, Beginning, LaneError, LaneServer, MAGIC},
@@ -46,7 +47,7 @@ pub(super) async fn beginning(stream: SecureStream, settings: &Settings) -> Resu
                     counts.bytes_received(MAGIC.len());
                     counts
                 });
-                let stream = Inspected::new(stream, Linger::default());
+                let stream = Inspected::new(Awake::new(stream), Linger::default());
                 return Ok(Begun::Lane(LaneServer::new(stream, first, settings.lane_limits(), counts)?));
             }
         }

@@ -12,6 +12,7 @@ use tracing::{Instrument as _, Span};
 
 use super::{batch::Batch, linger::Linger, request::Frames, response::Call};
 use crate::{
+    awake::Awake,
     call::Responder,
     frames::{HeaderBlocks, HeaderLimit},
     http2::settings::Settings,
@@ -31,7 +32,7 @@ pub(super) struct Connection {
     ends: bool,
 }
 
-type Io = Inspected<HeaderBlocks<Metered<SecureStream>>, Linger>;
+type Io = Inspected<HeaderBlocks<Metered<Awake<SecureStream>>>, Linger>;
 
 enum Stage {
     Handshake(Handshake<Io, Bytes>),
@@ -49,7 +50,7 @@ struct Calls {
 impl Connection {
     /// Starts HTTP/2 on a stream. Calls run within the current span.
     pub(super) fn new(
-        stream: Metered<SecureStream>,
+        stream: Metered<Awake<SecureStream>>,
         settings: &Settings,
         services: Services,
         pending: PendingConnection,

@@ -12,6 +12,7 @@ use super::{
     serving::Serving,
 };
 use crate::{
+    awake::Awake,
     http2::presence::Presence,
     lane::LaneServer,
     meter,
@@ -79,7 +80,7 @@ async fn connection(
             Begun::Lane(connection) => return Ok(Some(Connected::Lane(connection))),
             Begun::HungUp => return Ok(None),
         };
-        let (stream, preface) = meter::server(stream, settings.meter.as_ref());
+        let (stream, preface) = meter::server(Awake::new(stream), settings.meter.as_ref());
         let services = serving.services.clone();
         let mut connection = Box::pin(Connection::new(stream, settings, services, pending.clone()));
         // The HTTP/2 stack has no timeout for a peer that sends nothing.
