@@ -79,11 +79,6 @@ impl LaneServer {
         Some((request, send))
     }
 
-    /// Whether calls have arrived that are not accepted yet.
-    pub(crate) fn has_more(&self) -> bool {
-        self.driver.shared().with(|core| !core.accepted.is_empty())
-    }
-
     /// Writes what there is to be written.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.driver.poll_write(cx)
