@@ -43,9 +43,9 @@ pub(crate) struct Options {
     /// Secure the connection with AutoMTLS.
     #[arg(long)]
     pub(crate) auto_mtls: bool,
-    /// Use the lane.
+    /// Use HTTP/2 in place of the lane.
     #[arg(long)]
-    pub(crate) lane: bool,
+    pub(crate) http2: bool,
     /// Offer a connection that the plugin inherits.
     #[arg(long)]
     pub(crate) inherit: bool,

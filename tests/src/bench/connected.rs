@@ -86,7 +86,7 @@ pub(crate) fn host(options: &Options) -> Host {
         config.tls = if options.auto_mtls { HostTls::AUTO } else { HostTls::Plaintext };
         config.multiplex = options.mux;
         config.inherit_connection = options.inherit;
-        config.lane = options.lane;
+        config.lane = !options.http2;
         config.die_with_host = !options.unguarded;
     })
 }

@@ -203,7 +203,8 @@ impl LaunchEnvironment {
             orphan_timeout: config.orphan_timeout,
             busy_timeout: config.busy_timeout,
             inherit_connection: config.inherit_connection,
-            lane: config.lane,
+            // The program that starts this plugin may pass its handshake line on to another host.
+            lane: false,
         };
         environment.set(variable::PROTOCOL_VERSIONS, "1").set(variable::UNIX_SOCKET_DIR, socket_dir)
     }

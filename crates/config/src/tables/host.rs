@@ -63,7 +63,7 @@ table! {
         /// Whether calls to child processes use the lane in place of HTTP/2: frames of this library, with which a small call takes less
         /// processor time. Plugins that are not made with rpcplugin, or with another version of the lane, use HTTP/2, as do
         /// connections that a plugin opens and hosts that attach.
-        lane: bool = "false", env ["PLUGIN_LANE"], pyvider [];
+        lane: bool = "true", env ["PLUGIN_LANE"], pyvider [];
         /// The directory in which plugins create their Unix sockets. With `none` each plugin gets a private directory.
         unix_socket_dir: Option<PathBuf> = "none", env ["PLUGIN_UNIX_SOCKET_DIR"], pyvider [];
         /// The group, by name or number, that may connect to plugins' Unix sockets. With `none` only the same user may.
