@@ -1,0 +1,69 @@
+//! tflint, Velero, Grafana and SPIRE.
+
+use crate::third_party::entry::{Call, Entry, Role, Source, Speaks};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        name: "tflint",
+        source: go("github.com/terraform-linters/tflint", "v0.64.0", ""),
+        role: Role::Host,
+    },
+    plugin(
+        "tflint-ruleset-terraform",
+        // The version that tflint bundles.
+        go("github.com/terraform-linters/tflint-ruleset-terraform", "v0.15.0", ""),
+        &["--preset", "tflint"],
+        &[],
+        Speaks::Grpc(&[
+            Call::new("RuleSet/GetRuleSetName", "{}", "terraform"),
+            Call::new("RuleSet/GetRuleNames", "{}", "terraform_unused_declarations"),
+        ]),
+    ),
+    plugin(
+        "velero-plugin-for-aws",
+        go("github.com/vmware-tanzu/velero-plugin-for-aws", "v1.14.3", "velero-plugin-for-aws"),
+        &["--preset", "velero"],
+        &[],
+        Speaks::Grpc(&[Call::new("PluginLister/ListPlugins", "{}", "velero.io/aws")]),
+    ),
+    plugin(
+        "velero",
+        Source::Go {
+            module: "github.com/vmware-tanzu/velero",
+            version: "v1.18.3",
+            package: "cmd/velero",
+            described_in: "",
+            replace: &[
+                "github.com/kopia/kopia=github.com/project-velero/kopia@v0.0.0-20251230033609-d946b1e75197",
+            ],
+        },
+        &["--preset", "velero"],
+        &["run-plugins"],
+        Speaks::Grpc(&[Call::new("PluginLister/ListPlugins", "{}", "velero.io/pod")]),
+    ),
+    plugin(
+        "grafana-datasource-fixture",
+        go(
+            "github.com/grafana/grafana-plugin-sdk-go",
+            "v0.299.0",
+            "experimental/marketplace/testdata/datasourcefixture",
+        ),
+        &["--preset", "grafana"],
+        &[],
+        Speaks::Grpc(&[Call::new("Diagnostics/CollectMetrics", "{}", "prometheus")]),
+    ),
+];
+
+const fn go(module: &'static str, version: &'static str, package: &'static str) -> Source {
+    Source::Go { module, version, package, described_in: "", replace: &[] }
+}
+
+const fn plugin(
+    name: &'static str,
+    source: Source,
+    options: &'static [&'static str],
+    arguments: &'static [&'static str],
+    speaks: Speaks,
+) -> Entry {
+    Entry { name, source, role: Role::Plugin { options, schema: &[], arguments, speaks } }
+}
