@@ -7,8 +7,8 @@ mod entry;
 mod hosts;
 mod lists;
 mod page;
+mod process;
 mod row;
-mod rpcplugin;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::build::Built;
 use super::entry::{Call, Speaks};
+use super::process::{Ended, run};
 use super::row::{Conformance, Row, Verdict};
-use super::rpcplugin::{Ended, run};
 use crate::workspace::Outcome;
 
 /// A plugin, and how to launch it.
@@ -93,7 +93,11 @@ impl Plugin<'_> {
         }
         let methods: Vec<_> = call.method.split(' ').map(|method| format!("`{method}`")).collect();
         let back = call.serve.iter().map(|(service, _)| format!(", with `{service}` to call back"));
-        let failed = if call.fails { format!(": {}, as expected", call.response) } else { String::new() };
+        let failed = if call.fails {
+            format!(", which fails as expected: \"{}\"", call.response)
+        } else {
+            String::new()
+        };
         Ok(format!("{}{}{failed}", methods.join(", "), back.collect::<String>()))
     }
 

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::rpcplugin::{Ended, run};
+use super::process::{Ended, run};
 use crate::workspace::Outcome;
 
 /// A real host with a plugin.

@@ -63,10 +63,11 @@ const HEAD: &str = "# What works with what\n\n\
 
 const LEGEND: &str = "\n\
     - *works*: `inspect` shows a healthy plugin that refuses unauthorized clients under AutoMTLS, each call gave what was expected, and\n  \
-      `conformance` ran. A check that fails is a property of the plugin: hosts in Rust and in Go meet it alike.\n\
+      `conformance` ran. A check that fails is a property of the plugin.\n\
     - *refused*: the plugin speaks another protocol than gRPC, and `rpcplugin` reports that with the code that is shown.\n\
     - *not built*: the reason is the last line of the build.\n\
-    - A program of Debian has no list of its modules. Its go-plugin is the one that the package names in `Built-Using`.\n";
+    - A program of Debian has no list of its modules. Its go-plugin is the one that the package names in `Built-Using`.\n\
+    - Plugins of Nomad, Conduit, Dkron and Steampipe are not in the list. Their presets are made after the sources of their hosts.\n";
 
 const TABLE: &str = "| program | version | go-plugin | protocol | verdict | `conformance` | called |\n|---|---|---|---|---|---|---|\n";
 

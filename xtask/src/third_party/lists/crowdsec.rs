@@ -30,35 +30,42 @@ pub(super) const ENTRIES: &[Entry] = &[
         "usr/lib/crowdsec/plugins/http",
         Speaks::Grpc(&[
             Call::new("Notifier/Configure", CONFIGURE_HTTP, "{}"),
-            Call::failing("Notifier/Notify", r#"{"text":"an alert","name":"absent"}"#, "absent"),
+            Call::failing("Notifier/Notify", ABSENT, "config name absent"),
         ]),
     ),
     notification(
         "crowdsec-email",
         "usr/lib/crowdsec/plugins/email",
-        Speaks::Grpc(&[Call::failing("Notifier/Notify", r#"{"text":"an alert","name":"absent"}"#, "absent")]),
+        Speaks::Grpc(&[Call::failing("Notifier/Notify", ABSENT, "config name absent")]),
     ),
     notification(
         "crowdsec-slack",
         "usr/lib/crowdsec/plugins/slack",
-        Speaks::Grpc(&[Call::failing("Notifier/Notify", r#"{"text":"an alert","name":"absent"}"#, "absent")]),
+        Speaks::Grpc(&[Call::failing("Notifier/Notify", ABSENT, "config name absent")]),
     ),
     notification(
         "crowdsec-splunk",
         "usr/lib/crowdsec/plugins/splunk",
-        Speaks::Grpc(&[Call::failing("Notifier/Notify", r#"{"text":"an alert","name":"absent"}"#, "absent")]),
+        Speaks::Grpc(&[Call::failing("Notifier/Notify", ABSENT, "config name absent")]),
     ),
     Entry {
         name: "packer-builder-null",
         source: Source::Debian { packages: &["packer"], file: "usr/bin/packer" },
         role: Role::Plugin {
-            options: &["--preset", "packer"],
+            // The preset refuses such plugins before it starts them.
+            options: &[
+                "--cookie",
+                "PACKER_PLUGIN_MAGIC_COOKIE=d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
+            ],
             schema: &[],
             arguments: &["plugin", "packer-builder-null"],
             speaks: Speaks::Refused("rpcplugin::protocol::packer"),
         },
     },
 ];
+
+/// The name of a configuration that the plugin does not have.
+const ABSENT: &str = r#"{"text":"an alert","name":"absent"}"#;
 
 /// name: http, url: `http://127.0.0.1:1/`, method: POST
 const CONFIGURE_HTTP: &str =

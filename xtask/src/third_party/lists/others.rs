@@ -15,7 +15,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         &["--preset", "tflint"],
         &[],
         Speaks::Grpc(&[
-            Call::new("RuleSet/GetRuleSetName", "{}", "terraform"),
+            Call::new("RuleSet/GetName", "{}", "terraform"),
             Call::new("RuleSet/GetRuleNames", "{}", "terraform_unused_declarations"),
         ]),
     ),
@@ -51,6 +51,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         &["--preset", "grafana"],
         &[],
         Speaks::Grpc(&[Call::new("Diagnostics/CollectMetrics", "{}", "prometheus")]),
+    ),
+    plugin(
+        "spire-template-keymanager",
+        // The version that SPIRE 1.13.3 requires.
+        go(
+            "github.com/spiffe/spire-plugin-sdk",
+            "v1.4.4-0.20250606112051-68609d83ce7c",
+            "templates/server/keymanager",
+        ),
+        &["--preset", "spire"],
+        &[],
+        Speaks::Grpc(&[Call::failing("KeyManager/GetPublicKeys", "{}", "UNIMPLEMENTED")]),
     ),
 ];
 

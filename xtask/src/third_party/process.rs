@@ -1,4 +1,4 @@
-//! The program `rpcplugin`, run within a limit of time.
+//! A command that is run within a limit of time, and what it prints.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::leaks;
 use crate::workspace::Outcome;
 
-/// How long a command may take. A run of all checks takes some ten seconds.
+/// How long a command may take. All checks of `conformance` take some ten seconds, or a minute on a busy machine.
 pub(super) const LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// A command that has ended.
@@ -34,7 +34,7 @@ impl Ended {
     }
 }
 
-/// Runs a command in a directory of its own, with a process group and temporary files of its own. It must leave no process.
+/// Runs a command with a process group and temporary files of its own. It must leave no process.
 pub(super) fn run(command: &mut Command, name: &str, logs: &Path) -> Outcome<Ended> {
     let ended = leaks::run(command, name, logs, LIMIT)?;
     let status = ended.status?.ok_or_else(|| format!("{name} took longer than {} s", LIMIT.as_secs()))?;
