@@ -29,11 +29,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         Speaks::Grpc(&[Call::new("Database/Type", "{}", "elasticsearch")]),
     ),
     database(
-        "couchbase-database-plugin",
+        "vault-plugin-database-couchbase",
         go(
             "github.com/hashicorp/vault-plugin-database-couchbase",
             "v0.15.0",
-            "cmd/couchbase-database-plugin",
+            "cmd/vault-plugin-database-couchbase",
         ),
         Speaks::Grpc(&[Call::new("Database/Type", "{}", "couchbase")]),
     ),
