@@ -177,7 +177,10 @@ fn output(command: &mut Command) -> Result<String, String> {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(said.lines().last().unwrap_or(&program).to_owned())
+    Err(said
+        .lines()
+        .last()
+        .map_or_else(|| format!("{program} ended with {}", output.status), ToOwned::to_owned))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(super) struct Group {
 pub(super) const GROUPS: &[Group] = &[
     Group { title: "go-plugin's examples", entries: go_plugin::ENTRIES },
     Group { title: "Terraform and OpenTofu", entries: terraform::ENTRIES },
-    Group { title: "tflint, Velero, Grafana and SPIRE", entries: others::ENTRIES },
+    Group { title: "tflint, Velero and Grafana", entries: others::ENTRIES },
     Group { title: "Vault", entries: vault::ENTRIES },
     Group { title: "CrowdSec and Packer, from Debian", entries: crowdsec::ENTRIES },
 ];

@@ -67,7 +67,7 @@ const LEGEND: &str = "\n\
     - *refused*: the plugin speaks another protocol than gRPC, and `rpcplugin` reports that with the code that is shown.\n\
     - *not built*: the reason is the last line of the build.\n\
     - A program of Debian has no list of its modules. Its go-plugin is the one that the package names in `Built-Using`.\n\
-    - Plugins of Nomad, Conduit, Dkron and Steampipe are not in the list. Their presets are made after the sources of their hosts.\n";
+    - Plugins of Nomad, Conduit, Dkron, Steampipe and SPIRE are not in the list. Their presets are made after the sources of their hosts.\n";
 
 const TABLE: &str = "| program | version | go-plugin | protocol | verdict | `conformance` | called |\n|---|---|---|---|---|---|---|\n";
 

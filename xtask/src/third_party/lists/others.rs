@@ -1,4 +1,4 @@
-//! tflint, Velero, Grafana and SPIRE.
+//! tflint, Velero and Grafana.
 
 use crate::third_party::entry::{Call, Entry, Role, Source, Speaks};
 
@@ -13,7 +13,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         // The version that tflint bundles.
         go("github.com/terraform-linters/tflint-ruleset-terraform", "v0.15.0", ""),
         &["--preset", "tflint"],
-        &[],
         Speaks::Grpc(&[
             Call::new("RuleSet/GetName", "{}", "terraform"),
             Call::new("RuleSet/GetRuleNames", "{}", "terraform_unused_declarations"),
@@ -23,23 +22,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "velero-plugin-for-aws",
         go("github.com/vmware-tanzu/velero-plugin-for-aws", "v1.14.3", "velero-plugin-for-aws"),
         &["--preset", "velero"],
-        &[],
         Speaks::Grpc(&[Call::new("PluginLister/ListPlugins", "{}", "velero.io/aws")]),
-    ),
-    plugin(
-        "velero",
-        Source::Go {
-            module: "github.com/vmware-tanzu/velero",
-            version: "v1.18.3",
-            package: "cmd/velero",
-            described_in: "",
-            replace: &[
-                "github.com/kopia/kopia=github.com/project-velero/kopia@v0.0.0-20251230033609-d946b1e75197",
-            ],
-        },
-        &["--preset", "velero"],
-        &["run-plugins"],
-        Speaks::Grpc(&[Call::new("PluginLister/ListPlugins", "{}", "velero.io/pod")]),
     ),
     plugin(
         "grafana-datasource-fixture",
@@ -49,20 +32,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "experimental/marketplace/testdata/datasourcefixture",
         ),
         &["--preset", "grafana"],
-        &[],
         Speaks::Grpc(&[Call::new("Diagnostics/CollectMetrics", "{}", "prometheus")]),
-    ),
-    plugin(
-        "spire-template-keymanager",
-        // The version that SPIRE 1.13.3 requires.
-        go(
-            "github.com/spiffe/spire-plugin-sdk",
-            "v1.4.4-0.20250606112051-68609d83ce7c",
-            "templates/server/keymanager",
-        ),
-        &["--preset", "spire"],
-        &[],
-        Speaks::Grpc(&[Call::failing("KeyManager/GetPublicKeys", "{}", "UNIMPLEMENTED")]),
     ),
 ];
 
@@ -74,8 +44,7 @@ const fn plugin(
     name: &'static str,
     source: Source,
     options: &'static [&'static str],
-    arguments: &'static [&'static str],
     speaks: Speaks,
 ) -> Entry {
-    Entry { name, source, role: Role::Plugin { options, schema: &[], arguments, speaks } }
+    Entry { name, source, role: Role::Plugin { options, schema: &[], arguments: &[], speaks } }
 }

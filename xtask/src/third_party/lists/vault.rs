@@ -26,7 +26,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "v0.19.0",
             "cmd/vault-plugin-database-elasticsearch",
         ),
-        Speaks::Grpc(&[Call::new("Database/Type", "{}", "elasticsearch")]),
+        Speaks::Grpc(&[Call::new("Database/Type", "{}", "elasticsearch").with(INSTANCE)]),
     ),
     database(
         "vault-plugin-database-couchbase",
@@ -35,7 +35,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "v0.15.0",
             "cmd/vault-plugin-database-couchbase",
         ),
-        Speaks::Grpc(&[Call::new("Database/Type", "{}", "couchbase")]),
+        Speaks::Grpc(&[Call::new("Database/Type", "{}", "couchbase").with(INSTANCE)]),
     ),
     backend(
         "vault-plugin-auth-jwt",
