@@ -98,7 +98,8 @@ impl Plugin<'_> {
         } else {
             String::new()
         };
-        Ok(format!("{}{}{failed}", methods.join(", "), back.collect::<String>()))
+        let plain = if call.options.contains(&"--no-mtls") { ", without AutoMTLS" } else { "" };
+        Ok(format!("{}{}{plain}{failed}", methods.join(", "), back.collect::<String>()))
     }
 
     fn conformance(&self) -> Outcome<Conformance> {

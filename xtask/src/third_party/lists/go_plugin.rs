@@ -20,8 +20,7 @@ const COUNTER: Speaks = Speaks::Grpc(&[
     Call::new("Counter/Get", r#"{"key":"sum"}"#, "3"),
 ]);
 
-/// A plugin on the first go-plugin dials its host under AutoMTLS without the name `localhost`, which no certificate of go-plugin lacks. It
-/// cannot call a host in Go back either.
+/// Under AutoMTLS a plugin on the first go-plugin expects the name `unused` in the certificate of a brokered service, and refuses it.
 const OLD_COUNTER: Speaks = Speaks::Grpc(&[
     Call::failing("Counter/Put", r#"{"key":"sum","value":"2"}"#, "valid for localhost, not unused")
         .serving(&[("AddHelper", r#"{"Sum":{"r":"3"}}"#)]),
