@@ -21,6 +21,7 @@ mod markdown;
 mod picture;
 mod terraform;
 mod texts;
+mod third_party;
 mod tidy;
 mod toolchain;
 mod workspace;
@@ -67,6 +68,8 @@ enum Command {
     Picture,
     /// Run the real Terraform against the demo provider
     Terraform(terraform::Options),
+    /// Build and drive programs of other projects, and write docs/works-with.md
+    ThirdParty(third_party::Options),
     /// Run plugins in containers of a real Podman
     Containers(containers::Options),
 }
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Command::Instructions(options) => instructions::run(&options),
         Command::Picture => picture::run(),
         Command::Terraform(options) => terraform::run(&options),
+        Command::ThirdParty(options) => third_party::run(&options),
         Command::Containers(options) => containers::run(&options),
     };
     match done {

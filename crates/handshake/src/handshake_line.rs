@@ -84,8 +84,8 @@ pub enum HandshakeLineFault {
         help("rebuild the plugin with a go-plugin library whose core protocol version is 1")
     )]
     CoreVersion,
-    /// The line has the form of Packer's plugins: `MAJOR|MINOR|NETWORK|ADDRESS`. Packer's plugins use a protocol of their own over
-    /// net/rpc.
+    /// The line has the form of Packer's plugins: `MAJOR|MINOR|NETWORK|ADDRESS`, or without `MINOR` in older ones. Packer's plugins
+    /// use a protocol of their own over net/rpc.
     #[error("the plugin is a plugin of Packer, which has another protocol than go-plugin")]
     #[diagnostic(
         code(rpcplugin::protocol::packer),
@@ -143,7 +143,10 @@ impl HandshakeLine {
 
 fn read_fields(fields: &[&str]) -> Result<HandshakeLine, (HandshakeLineFault, usize, usize)> {
     let [core, version, network, address, rest @ ..] = fields else {
-        return Err((HandshakeLineFault::NotAHandshakeLine, 0, fields.len()));
+        return Err(match fields {
+            [core, "unix" | "tcp", _] if is_another_version(core) => (HandshakeLineFault::Packer, 0, 0),
+            _ => (HandshakeLineFault::NotAHandshakeLine, 0, fields.len()),
+        });
     };
     if go_strconv::integer(core) != Some(CORE_PROTOCOL_VERSION.into()) {
         // Text with enough bars may still be other output. Only a number in front is the sign of a handshake line.
@@ -185,6 +188,11 @@ fn read_fields(fields: &[&str]) -> Result<HandshakeLine, (HandshakeLineFault, us
         Some(None) => Multiplexing::Unreadable,
     };
     Ok(HandshakeLine { version: AppVersion(version), endpoint, certificate, multiplexing, lane })
+}
+
+/// Whether the first field is a number, and not the version of this handshake.
+fn is_another_version(core: &str) -> bool {
+    go_strconv::integer(core).is_some_and(|number| number != i64::from(CORE_PROTOCOL_VERSION))
 }
 
 impl fmt::Display for HandshakeLine {
@@ -378,6 +386,11 @@ mod tests {
         assert_eq!(fault("a|b|c|d|e|f"), (HandshakeLineFault::NotAHandshakeLine, "a".into()));
         assert_eq!(fault("2|1|unix|/p|grpc|"), (HandshakeLineFault::CoreVersion, "2".into()));
         assert_eq!(fault("5|0|unix|/tmp/packer-plugin"), (HandshakeLineFault::Packer, "5".into()));
+        // As the plugins in Packer 1.6.6 print it.
+        assert_eq!(fault("5|unix|/tmp/packer-plugin"), (HandshakeLineFault::Packer, "5".into()));
+        for other in ["1|unix|/tmp/plugin", "5|ready|/tmp/plugin", "x|unix|/tmp/plugin"] {
+            assert_eq!(fault(other).0, HandshakeLineFault::NotAHandshakeLine, "{other}");
+        }
         assert_eq!(fault("5|0|text|more"), (HandshakeLineFault::CoreVersion, "5".into()));
         assert_eq!(fault("1|x|unix|/p|grpc|"), (HandshakeLineFault::Version, "x".into()));
         assert_eq!(fault("1|-1|unix|/p|grpc|"), (HandshakeLineFault::Version, "-1".into()));
