@@ -13,7 +13,11 @@ pub(crate) use self::unix::{
     descriptors::*, file::*, host::HostExit, interrupt::Interruptions, lock::*, process::*, signals::*,
     socket::*, terminal::columns,
 };
+#[cfg(all(unix, feature = "ui"))]
+pub(crate) use self::unix::{job_control::*, usage::*};
 #[cfg(windows)]
 pub(crate) use self::windows::{
     bridge::*, file::*, interrupt::Interruptions, lock::*, process::*, socket::*, terminal::columns,
 };
+#[cfg(all(windows, feature = "ui"))]
+pub(crate) use self::windows::{job_control::*, usage::*};
