@@ -25,6 +25,15 @@ fn sigterm_ends_the_plugin_and_restores_the_terminal() {
 }
 
 #[test]
+fn a_terminal_that_closes_ends_the_plugin() {
+    let Some(plugin) = kit() else { return };
+    let screen = Screen::start(&["--no-mtls"], &plugin);
+    let plugin = screen.plugin(None);
+    assert_eq!(screen.close(), Some(0));
+    assert!(!is_alive(plugin));
+}
+
+#[test]
 fn a_plugin_that_dies_leaves_the_view_and_its_cause() {
     let Some(plugin) = kit() else { return };
     let screen = Screen::start(&["--no-mtls"], &plugin);

@@ -5,7 +5,10 @@ use std::{
     io::{Read as _, Write as _},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -26,6 +29,8 @@ pub(crate) const COOKIE: &str = "CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance";
 /// A run of the program.
 pub(crate) struct Screen {
     terminal: File,
+    /// Whether the reader ends at its next read.
+    closes: Arc<AtomicBool>,
     shown: Arc<Mutex<Shown>>,
     reader: Option<JoinHandle<()>>,
     child: Child,
@@ -45,7 +50,7 @@ impl Screen {
 
     /// Runs `run --ui` with these arguments and variables.
     pub(crate) fn start_with(args: &[&str], plugin: &Path, variables: &[(&str, &str)]) -> Self {
-        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&terminal).unwrap();
         unlockpt(&terminal).unwrap();
         set_size(&terminal, 24, 100);
@@ -73,8 +78,10 @@ impl Screen {
         let shown = Shown { parser: vt100::Parser::new(24, 100, 0), sent: Vec::new() };
         let shown = Arc::new(Mutex::new(shown));
         let terminal = File::from(terminal);
+        let closes = Arc::new(AtomicBool::new(false));
         let reader = thread::spawn({
-            let (mut terminal, shown) = (terminal.try_clone().unwrap(), shown.clone());
+            let (mut terminal, shown, closes) =
+                (terminal.try_clone().unwrap(), shown.clone(), closes.clone());
             move || {
                 let mut bytes = [0; 4096];
                 // Reading fails when the last end of the terminal is closed.
@@ -82,10 +89,13 @@ impl Screen {
                     let mut shown = shown.lock().unwrap();
                     shown.parser.process(&bytes[..length]);
                     shown.sent.extend_from_slice(&bytes[..length]);
+                    if closes.load(Ordering::Relaxed) {
+                        return;
+                    }
                 }
             }
         });
-        Self { terminal, shown, reader: Some(reader), child, tmp }
+        Self { terminal, closes, shown, reader: Some(reader), child, tmp }
     }
 
     /// Types keys.
@@ -161,6 +171,24 @@ impl Screen {
         Pid::from_child(&self.child)
     }
 
+    /// Closes the terminal, and waits for the end of the program. Returns its exit code.
+    #[track_caller]
+    pub(crate) fn close(mut self) -> Option<i32> {
+        self.closes.store(true, Ordering::Relaxed);
+        // The view shows each second that passes.
+        self.reader.take().unwrap().join().unwrap();
+        self.terminal = File::open("/dev/null").unwrap();
+        let status = eventually(|| self.child.try_wait().unwrap());
+        self.leaves_nothing();
+        status.code()
+    }
+
+    fn leaves_nothing(&self) {
+        let left: Vec<_> =
+            std::fs::read_dir(self.tmp.path()).unwrap().flatten().map(|entry| entry.path()).collect();
+        assert!(left.is_empty(), "{left:?} is left");
+    }
+
     /// Waits for the end of the program. The terminal is as it was before, and no file is left. Returns the exit code, and what is on the
     /// screen.
     #[track_caller]
@@ -169,9 +197,7 @@ impl Screen {
         // No process has the terminal open any more.
         self.reader.take().unwrap().join().unwrap();
         assert!(self.is_restored(), "{:?}", self.sent());
-        let left: Vec<_> =
-            std::fs::read_dir(self.tmp.path()).unwrap().flatten().map(|entry| entry.path()).collect();
-        assert!(left.is_empty(), "{left:?} is left");
+        self.leaves_nothing();
         (status.code(), self.text())
     }
 }

@@ -51,7 +51,7 @@ impl<'a> PendingHandover<'a> {
         self.write_for(plugin, &plugin.reattach_config())
     }
 
-    /// Writes the file, with this address and this process in the place of the plugin's.
+    /// Writes the file, with the address, the process and the mode of this configuration in the place of the plugin's.
     pub(super) fn write_for(
         mut self,
         plugin: &Plugin,
@@ -112,7 +112,7 @@ fn with_origin(handover: &str, config: &ReattachConfig) -> Value {
     let mut handover: Value = serde_json::from_str(handover).unwrap_or_default();
     let config: Value = serde_json::from_str(&config.to_string()).unwrap_or_default();
     if let Some(members) = handover.as_object_mut() {
-        for name in ["Addr", "Pid"] {
+        for name in ["Addr", "Pid", "Test"] {
             if let (Some(member), Some(value)) = (members.get_mut(name), config.get(name)) {
                 member.clone_from(value);
             }

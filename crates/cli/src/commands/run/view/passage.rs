@@ -67,9 +67,14 @@ impl Passage {
     }
 
     /// Returns what another host needs to reach the plugin through this address. The process is this one, which stays when the plugin is
-    /// started again.
+    /// started again. A host in test mode does not kill it.
     pub(super) fn config(&self, of_plugin: &ReattachConfig) -> ReattachConfig {
-        ReattachConfig { endpoint: self.endpoint.clone(), pid: Some(Pid::current()), ..of_plugin.clone() }
+        ReattachConfig {
+            endpoint: self.endpoint.clone(),
+            pid: Some(Pid::current()),
+            test: true,
+            ..of_plugin.clone()
+        }
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {
