@@ -37,7 +37,7 @@ use self::{
     passage::Passage,
     screen::{Size, draw},
     state::State,
-    terminal::{Input, Terminal},
+    terminal::Terminal,
 };
 use super::{
     args::RunArgs,
@@ -46,7 +46,7 @@ use super::{
 use crate::{
     error::CommandError,
     exit::Exit,
-    os::{Interruptions, JobControl, JobControls, ProcessUsage, ask_to_suspend, suspend},
+    os::{Interruptions, JobControl, JobControls, Key, ProcessUsage, ask_to_suspend, suspend},
     ui::{Out, lines::Lines, log_record::show_record},
 };
 
@@ -83,6 +83,7 @@ pub(super) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
         jobs,
         measured: None,
         drawn: None,
+        size: None,
     };
     let keeper = Keeper::new(args, host, passage, to_keeper, states_to);
     let (terminal, keys) = Terminal::take(out.has_styles()).into_diagnostic()?;
@@ -112,6 +113,8 @@ struct View {
     measured: Option<Instant>,
     /// When the screen was last drawn.
     drawn: Option<Instant>,
+    /// The size of the terminal, at the last drawing.
+    size: Option<Size>,
 }
 
 /// What the loop does next.
@@ -129,7 +132,7 @@ impl View {
         &mut self,
         keeper: impl Future<Output = Result<End, CommandError>>,
         terminal: &Terminal,
-        mut keys: mpsc::Receiver<Input>,
+        mut keys: mpsc::Receiver<Key>,
     ) -> Result<End, CommandError> {
         let mut keeper = pin!(keeper);
         let mut frames = frames();
@@ -139,7 +142,7 @@ impl View {
                 biased;
                 () = self.interruptions.any() => self.quit(),
                 job = self.jobs.next() => suspended(job),
-                Some(input) = keys.recv() => self.take(input),
+                Some(key) = keys.recv() => self.take(key),
                 ended = &mut keeper => return ended,
                 Some(state) = self.states.recv() => {
                     self.model.enter(state);
@@ -177,17 +180,21 @@ impl View {
             self.measure(now);
         }
         self.model.missed = self.events.missed() + self.output.missed();
+        let size = Terminal::size();
+        let is_new = is_new || self.size.replace(size) != Some(size);
         // The uptime changes each second.
         if !self.model.is_stale && !is_new && !is_due(self.drawn) {
             return false;
         }
-        let size: Size = Terminal::size();
         let frame = draw(&self.model, size, now);
         self.model.page = frame.page;
         let is_sent = terminal.write(frame.rows, is_new);
         if is_sent {
             self.model.is_stale = false;
             self.drawn = Some(now);
+        } else if is_new {
+            // All rows are due at the next time too.
+            self.size = None;
         }
         is_sent
     }
@@ -203,10 +210,7 @@ impl View {
         }
     }
 
-    fn take(&mut self, input: Input) -> Step {
-        let Input::Key(key) = input else {
-            return Step::Redraw;
-        };
+    fn take(&mut self, key: Key) -> Step {
         match press(&mut self.model, key) {
             None => Step::GoOn,
             Some(Ask::Redraw) => Step::Redraw,

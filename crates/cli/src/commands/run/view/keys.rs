@@ -1,12 +1,12 @@
 //! What each key does.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use rpcplugin::hclog::Level;
 
 use super::{
     model::{LEVEL_VARIABLE, Mode, Model},
     state::State,
 };
+use crate::os::Key;
 
 /// What a key asks of the program. Everything else that a key does is in the model already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,69 +19,69 @@ pub(super) enum Ask {
 }
 
 /// Takes a key.
-pub(super) fn press(model: &mut Model, key: KeyEvent) -> Option<Ask> {
+pub(super) fn press(model: &mut Model, key: Key) -> Option<Ask> {
     model.is_stale = true;
     model.notice.clear();
-    if key.modifiers.contains(KeyModifiers::CONTROL) {
-        return match key.code {
-            KeyCode::Char('c') => Some(Ask::Quit),
-            KeyCode::Char('z') => Some(Ask::Suspend),
-            KeyCode::Char('l') => Some(Ask::Redraw),
+    if let Key::Control(letter) = key {
+        return match letter {
+            'c' => Some(Ask::Quit),
+            'z' => Some(Ask::Suspend),
+            'l' => Some(Ask::Redraw),
             _ => None,
         };
     }
     match std::mem::take(&mut model.mode) {
         Mode::Filter { before } => {
-            typed(model, key.code, before);
+            typed(model, key, before);
             None
         }
-        Mode::Journal => in_journal(model, key.code),
+        Mode::Journal => in_journal(model, key),
         // Any key closes a page, and `q` nothing else with it.
         Mode::Help | Mode::Addresses => None,
     }
 }
 
 /// Takes a key of the filter.
-fn typed(model: &mut Model, code: KeyCode, before: String) {
+fn typed(model: &mut Model, key: Key, before: String) {
     let mut words = model.journal.words().to_owned();
-    match code {
-        KeyCode::Enter => return,
-        KeyCode::Esc => {
+    match key {
+        Key::Enter => return,
+        Key::Escape => {
             model.journal.set_words(&before);
             return;
         }
-        KeyCode::Backspace => {
+        Key::Backspace => {
             words.pop();
         }
-        KeyCode::Char(c) if words.len() < LONGEST_FILTER => words.push(c),
+        Key::Char(c) if words.len() < LONGEST_FILTER => words.push(c),
         _ => {}
     }
     model.journal.set_words(&words);
     model.mode = Mode::Filter { before };
 }
 
-fn in_journal(model: &mut Model, code: KeyCode) -> Option<Ask> {
-    match code {
-        KeyCode::Char('q') => return Some(Ask::Quit),
-        KeyCode::Char('r') => return restart(model),
-        KeyCode::Char('s') => return stop(model),
-        KeyCode::Char('l') => model.journal.set_level(less(model.journal.level())),
-        KeyCode::Char('L') => model.journal.set_level(more(model.journal.level())),
-        KeyCode::Char('v') => choose_plugin_level(model),
-        KeyCode::Char('o') => model.journal.set_sources(model.journal.sources().next()),
-        KeyCode::Char('/') => model.mode = Mode::Filter { before: model.journal.words().to_owned() },
-        KeyCode::Esc => model.journal.set_words(""),
-        KeyCode::Char(' ' | 'p') => {
+fn in_journal(model: &mut Model, key: Key) -> Option<Ask> {
+    match key {
+        Key::Char('q') => return Some(Ask::Quit),
+        Key::Char('r') => return restart(model),
+        Key::Char('s') => return stop(model),
+        Key::Char('l') => model.journal.set_level(less(model.journal.level())),
+        Key::Char('L') => model.journal.set_level(more(model.journal.level())),
+        Key::Char('v') => choose_plugin_level(model),
+        Key::Char('o') => model.journal.set_sources(model.journal.sources().next()),
+        Key::Char('/') => model.mode = Mode::Filter { before: model.journal.words().to_owned() },
+        Key::Escape => model.journal.set_words(""),
+        Key::Char(' ' | 'p') => {
             model.bottom = if model.bottom.is_some() { None } else { Some(model.bottom()) };
         }
-        KeyCode::Up | KeyCode::Char('k') => model.back(1),
-        KeyCode::Down | KeyCode::Char('j') => model.forward(1),
-        KeyCode::PageUp | KeyCode::Char('b') => model.back(model.page),
-        KeyCode::PageDown | KeyCode::Char('f') => model.forward(model.page),
-        KeyCode::Home | KeyCode::Char('g') => model.bottom = Some(model.journal.oldest()),
-        KeyCode::End | KeyCode::Char('G') => model.bottom = None,
-        KeyCode::Char('?' | 'h') => model.mode = Mode::Help,
-        KeyCode::Char('a') => model.mode = Mode::Addresses,
+        Key::Up | Key::Char('k') => model.back(1),
+        Key::Down | Key::Char('j') => model.forward(1),
+        Key::PageUp | Key::Char('b') => model.back(model.page),
+        Key::PageDown | Key::Char('f') => model.forward(model.page),
+        Key::Home | Key::Char('g') => model.bottom = Some(model.journal.oldest()),
+        Key::End | Key::Char('G') => model.bottom = None,
+        Key::Char('?' | 'h') => model.mode = Mode::Help,
+        Key::Char('a') => model.mode = Mode::Addresses,
         _ => {}
     }
     None
@@ -155,12 +155,12 @@ mod tests {
         model
     }
 
-    fn type_in(model: &mut Model, keys: &[KeyCode]) -> Option<Ask> {
-        keys.iter().map(|code| press(model, KeyEvent::from(*code))).last().flatten()
+    fn type_in(model: &mut Model, keys: &[Key]) -> Option<Ask> {
+        keys.iter().map(|key| press(model, *key)).last().flatten()
     }
 
-    fn letters(text: &str) -> Vec<KeyCode> {
-        text.chars().map(KeyCode::Char).collect()
+    fn letters(text: &str) -> Vec<Key> {
+        text.chars().map(Key::Char).collect()
     }
 
     #[test]
@@ -169,36 +169,36 @@ mod tests {
         type_in(&mut model, &letters("/lone 7"));
         // `q` and `s` are letters here.
         assert_eq!(model.journal.words(), "lone 7");
-        type_in(&mut model, &[KeyCode::Backspace; 6]);
+        type_in(&mut model, &[Key::Backspace; 6]);
         type_in(&mut model, &letters("line 7"));
         assert_eq!(model.journal.after(0).count(), 1);
-        type_in(&mut model, &[KeyCode::Enter]);
+        type_in(&mut model, &[Key::Enter]);
         assert_eq!((model.mode.clone(), model.journal.words()), (Mode::Journal, "line 7"));
         type_in(&mut model, &letters("/qqq"));
         assert_eq!(model.journal.words(), "line 7qqq");
-        type_in(&mut model, &[KeyCode::Esc]);
+        type_in(&mut model, &[Key::Escape]);
         assert_eq!(model.journal.words(), "line 7");
-        type_in(&mut model, &[KeyCode::Esc]);
+        type_in(&mut model, &[Key::Escape]);
         assert_eq!(model.journal.words(), "");
-        type_in(&mut model, &[KeyCode::Char('/')]);
-        type_in(&mut model, &[KeyCode::Char('ü'); 300]);
+        type_in(&mut model, &[Key::Char('/')]);
+        type_in(&mut model, &[Key::Char('ü'); 300]);
         assert!(model.journal.words().len() <= LONGEST_FILTER + 1);
     }
 
     #[test]
     fn scrolling_stops_the_following_and_the_end_follows_again() {
         let mut model = model();
-        type_in(&mut model, &[KeyCode::Up]);
+        type_in(&mut model, &[Key::Up]);
         assert_eq!(model.bottom, Some(8));
-        type_in(&mut model, &[KeyCode::PageUp]);
+        type_in(&mut model, &[Key::PageUp]);
         assert_eq!(model.bottom, Some(4));
         model.add(Source::Output, "new".to_owned());
         assert_eq!(model.bottom, Some(4), "a new line moves nothing");
-        type_in(&mut model, &[KeyCode::PageUp, KeyCode::PageUp, KeyCode::Up]);
+        type_in(&mut model, &[Key::PageUp, Key::PageUp, Key::Up]);
         assert_eq!(model.bottom, Some(0));
-        type_in(&mut model, &[KeyCode::PageDown, KeyCode::Down]);
+        type_in(&mut model, &[Key::PageDown, Key::Down]);
         assert_eq!(model.bottom, Some(5));
-        type_in(&mut model, &[KeyCode::PageDown, KeyCode::PageDown]);
+        type_in(&mut model, &[Key::PageDown, Key::PageDown]);
         assert_eq!(model.bottom, None);
         type_in(&mut model, &letters("g"));
         assert_eq!(model.bottom, Some(0));
@@ -221,11 +221,10 @@ mod tests {
         // The first key closes the help.
         assert_eq!(type_in(&mut model, &letters("?q")), None);
         assert_eq!(type_in(&mut model, &letters("q")), Some(Ask::Quit));
-        let control = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
         type_in(&mut model, &letters("/"));
-        assert_eq!(press(&mut model, control('c')), Some(Ask::Quit));
-        assert_eq!(press(&mut model, control('z')), Some(Ask::Suspend));
-        assert_eq!(press(&mut model, control('r')), None);
+        assert_eq!(press(&mut model, Key::Control('c')), Some(Ask::Quit));
+        assert_eq!(press(&mut model, Key::Control('z')), Some(Ask::Suspend));
+        assert_eq!(press(&mut model, Key::Control('r')), None);
     }
 
     #[test]

@@ -14,27 +14,14 @@ use std::{
     time::Duration,
 };
 
-use crossterm::{
-    cursor::{Hide, MoveTo, Show},
-    event::{self, Event, KeyEvent, KeyEventKind},
-    execute, queue,
-    style::Print,
-    terminal::{
-        self, BeginSynchronizedUpdate, Clear, ClearType, DisableLineWrap, EnableLineWrap,
-        EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    },
-};
+use terminal_size::{Height, Width, terminal_size_of};
 use tokio::sync::mpsc;
 
 use super::screen::Size;
-use crate::ui::row::sent;
-
-/// What a person does at the terminal.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Input {
-    Key(KeyEvent),
-    Resized,
-}
+use crate::{
+    os::{Key, Keys, enter_raw_mode, leave_raw_mode},
+    ui::row::sent,
+};
 
 /// The terminal. Dropping this restores it.
 #[derive(Debug)]
@@ -59,7 +46,7 @@ impl Terminal {
     ///
     /// # Errors
     /// The terminal does not let its modes be changed.
-    pub(super) fn take(styles: bool) -> io::Result<(Self, mpsc::Receiver<Input>)> {
+    pub(super) fn take(styles: bool) -> io::Result<(Self, mpsc::Receiver<Key>)> {
         restore_on_panic();
         enter().inspect_err(|_| leave())?;
         let (rows, to_write) = sync_channel(1);
@@ -72,17 +59,18 @@ impl Terminal {
             let _writes = writes;
             write_all(&to_write, styles, &has_failed);
         })?;
-        let (inputs, keys) = mpsc::channel(64);
+        let (pressed, keys) = mpsc::channel(64);
         thread::Builder::new().name("view-keys".to_owned()).spawn(move || {
             let _reads = reads;
-            read_keys(&inputs, &ends);
+            read_keys(&pressed, &ends);
         })?;
         Ok((this, keys))
     }
 
     /// The size of the terminal.
     pub(super) fn size() -> Size {
-        let (columns, rows) = terminal::size().unwrap_or((80, 24));
+        let (Width(columns), Height(rows)) =
+            terminal_size_of(io::stdout()).unwrap_or((Width(80), Height(24)));
         Size { columns: columns.into(), rows: rows.into() }
     }
 
@@ -114,7 +102,7 @@ impl Terminal {
     pub(super) fn resume() {
         // A shell has set its own modes in between, or nothing if the program was stopped without a word.
         IS_TAKEN.store(false, Ordering::SeqCst);
-        let _ = terminal::disable_raw_mode();
+        leave_raw_mode();
         for _ in 0..RETRIES {
             match enter() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -131,7 +119,7 @@ impl Drop for Terminal {
         match self.written.recv_timeout(WRITING) {
             // A terminal that takes nothing gets its modes back and no text.
             Err(RecvTimeoutError::Timeout) => {
-                let _ = terminal::disable_raw_mode();
+                leave_raw_mode();
                 IS_TAKEN.store(false, Ordering::SeqCst);
             }
             _ => leave(),
@@ -159,56 +147,49 @@ fn write_all(rows: &Receiver<Screen>, styles: bool, has_failed: &AtomicBool) {
 
 /// Writes the rows that are not shown already.
 fn write(shown: &[String], rows: &[String]) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    queue!(bytes, BeginSynchronizedUpdate)?;
+    let mut bytes = BEGIN_UPDATE.to_owned();
     if shown.is_empty() {
-        queue!(bytes, Clear(ClearType::All))?;
+        bytes += CLEAR;
     }
     for (at, row) in rows.iter().enumerate() {
         if shown.get(at) != Some(row) {
-            let at = u16::try_from(at).unwrap_or(u16::MAX);
-            queue!(bytes, MoveTo(0, at), Clear(ClearType::CurrentLine), Print(row))?;
+            bytes += &format!("\u{1b}[{};1H{CLEAR_ROW}{row}", at + 1);
         }
     }
-    queue!(bytes, EndSynchronizedUpdate)?;
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&bytes)?;
-    stdout.flush()
+    bytes += END_UPDATE;
+    print(&bytes)
 }
 
 /// Reads keys until the view ends.
-fn read_keys(inputs: &mpsc::Sender<Input>, ends: &AtomicBool) {
+fn read_keys(pressed: &mpsc::Sender<Key>, ends: &AtomicBool) {
+    let mut keys = Keys::default();
     while !ends.load(Ordering::Relaxed) {
-        let event = match event::poll(KEY_INTERVAL) {
-            Ok(true) => event::read(),
-            Ok(false) => continue,
-            Err(error) => Err(error),
-        };
-        let input = match event {
-            Ok(Event::Key(key)) if key.kind != KeyEventKind::Release => Input::Key(key),
-            Ok(Event::Resize(..)) => Input::Resized,
-            Ok(_) => continue,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            // Signals still end the view.
-            Err(_) => return,
-        };
-        if inputs.blocking_send(input).is_err() {
-            return;
+        match keys.next(KEY_INTERVAL) {
+            Ok(Some(key)) if pressed.blocking_send(key).is_err() => return,
+            Ok(_) => {}
+            // A terminal that is gone ends the view in other ways. One that other processes have comes back.
+            Err(_) => thread::sleep(KEY_INTERVAL),
         }
     }
 }
 
 fn enter() -> io::Result<()> {
-    terminal::enable_raw_mode()?;
+    enter_raw_mode()?;
     IS_TAKEN.store(true, Ordering::SeqCst);
-    execute!(io::stdout(), EnterAlternateScreen, Hide, DisableLineWrap)
+    print(&format!("{OTHER_SCREEN}{HIDE_CURSOR}{NO_WRAP}"))
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 /// Restores the terminal, once.
 fn leave() {
     if IS_TAKEN.swap(false, Ordering::SeqCst) {
-        let _ = execute!(io::stdout(), EnableLineWrap, Show, LeaveAlternateScreen);
-        let _ = terminal::disable_raw_mode();
+        let _ = print(&format!("{WRAP}{SHOW_CURSOR}{MAIN_SCREEN}"));
+        leave_raw_mode();
     }
 }
 
@@ -238,3 +219,15 @@ const KEY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How often a signal may interrupt a change of the terminal's modes.
 const RETRIES: usize = 10;
+
+// Sequences of xterm that the terminals of today know: DEC private modes 7, 25, 1049 and 2026, and ECMA-48's ED and EL.
+const OTHER_SCREEN: &str = "\u{1b}[?1049h";
+const MAIN_SCREEN: &str = "\u{1b}[?1049l";
+const HIDE_CURSOR: &str = "\u{1b}[?25l";
+const SHOW_CURSOR: &str = "\u{1b}[?25h";
+const NO_WRAP: &str = "\u{1b}[?7l";
+const WRAP: &str = "\u{1b}[?7h";
+const BEGIN_UPDATE: &str = "\u{1b}[?2026h";
+const END_UPDATE: &str = "\u{1b}[?2026l";
+const CLEAR: &str = "\u{1b}[2J";
+const CLEAR_ROW: &str = "\u{1b}[2K";
