@@ -66,6 +66,9 @@ fn items(model: &Model, now: Instant) -> Vec<String> {
         items.push(format!("cpu {percent}"));
         items.push(format!("memory {memory}"));
         items.push(calls(model, &running.access));
+        if matches!(running.access, Access::Counted(_)) {
+            items.push(format!("hosts {}", model.calls.hosts));
+        }
     }
     if model.missed > 0 {
         items.push(warn(format_args!("{} lines too fast to show", model.missed)));
@@ -94,11 +97,10 @@ fn calls(model: &Model, access: &Access) -> String {
             let failed = format!("{} failed", counts.failed);
             let failed = if counts.failed > 0 { bad(failed) } else { failed };
             format!(
-                "calls {:.1}/s ({} in all, {failed}, {} open, {} hosts)",
+                "calls {:.1}/s ({} in all, {failed}, {} open)",
                 model.call_rate.per_second(),
                 counts.begun,
                 counts.open,
-                counts.hosts,
             )
         }
         Access::Direct(_) => format!("calls {}", dim("not seen: hosts reach the plugin directly")),

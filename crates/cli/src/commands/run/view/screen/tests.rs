@@ -50,7 +50,7 @@ fn a_running_plugin() {
         drawn(&model, 100, 12, now),
         [
             "kv-plugin  running 1m 03s  process 4711  version 1  no TLS  restarts 0  cpu 1.5 %  memory 12.0 MiB",
-            "calls 12.5/s (125 in all, 2 failed, 1 open, 1 hosts)",
+            "calls 12.5/s (125 in all, 2 failed, 1 open)  hosts 1",
             "── log from info and output",
             "── running: process 4711, version 1",
             "12:00:00 INFO  kv: opened path=\"/tmp\"",
