@@ -3,10 +3,12 @@
 //! # Protocol
 //! ECMA-48, sections 5.4 (control sequences) and 8.3 (their meanings); the keys of xterm and of the VT220.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
     io::{Errno, read},
     stdio::stdin,
 };
@@ -32,51 +34,45 @@ enum Beginning {
 }
 
 impl Keys {
-    /// Waits for the next key, at most this long. Returns `None` without a key that the program knows.
+    /// Waits for the next key in [raw mode](super::raw_mode::enter_raw_mode), at most for a tenth of a second. Returns `None` without a key
+    /// that the program knows.
     ///
     /// # Errors
-    /// The terminal is gone.
-    pub(crate) fn next(&mut self, timeout: Duration) -> io::Result<Option<Key>> {
+    /// The terminal is gone, or belongs to other processes now. The error comes at once.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Key>> {
         loop {
-            let wait = match beginning(&self.bytes) {
+            match beginning(&self.bytes) {
                 Beginning::Key(key, length) => {
                     self.bytes.drain(..length);
                     return Ok(Some(key));
                 }
                 Beginning::Other(length) => {
                     self.bytes.drain(..length);
-                    continue;
                 }
-                Beginning::Part if self.bytes.is_empty() => timeout,
-                Beginning::Part => SEQUENCE,
-            };
-            if !self.read(wait)? {
-                // The key Escape sends what sequences begin with.
-                let is_escape = self.bytes.first() == Some(&ESCAPE);
-                self.bytes.clear();
-                return Ok(is_escape.then_some(Key::Escape));
+                Beginning::Part => {
+                    if !self.read()? {
+                        // A terminal sends a sequence at once. The key Escape sends what sequences begin with.
+                        let is_escape = self.bytes.first() == Some(&ESCAPE);
+                        self.bytes.clear();
+                        return Ok(is_escape.then_some(Key::Escape));
+                    }
+                }
             }
         }
     }
 
-    /// Reads what comes within this time. Returns whether something has come.
-    fn read(&mut self, timeout: Duration) -> io::Result<bool> {
-        let stdin = stdin();
-        let mut ready = [PollFd::new(&stdin, PollFlags::IN)];
-        let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() };
-        match poll(&mut ready, Some(&timeout)) {
-            Ok(0) | Err(Errno::INTR) => return Ok(false),
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
-        }
+    /// Reads what comes within the time of raw mode. Returns whether something has come.
+    fn read(&mut self) -> io::Result<bool> {
         let mut buffer = [0; 1024];
-        match read(stdin, &mut buffer) {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        let begun = Instant::now();
+        match read(stdin(), &mut buffer) {
+            // A terminal that is gone does not wait.
+            Ok(0) if begun.elapsed() < RAW_MODE_WAIT / 2 => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(0) | Err(Errno::INTR) => Ok(false),
             Ok(length) => {
                 self.bytes.extend_from_slice(&buffer[..length]);
                 Ok(true)
             }
-            Err(Errno::INTR | Errno::AGAIN) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -146,8 +142,8 @@ fn character(bytes: &[u8], first: u8) -> Beginning {
 
 const ESCAPE: u8 = 0x1b;
 
-/// How long the rest of a sequence may take. A terminal sends a sequence at once.
-const SEQUENCE: Duration = Duration::from_millis(50);
+/// How long a read waits in raw mode.
+const RAW_MODE_WAIT: Duration = Duration::from_millis(100);
 
 /// The longest sequence that is waited for, in bytes.
 const LONGEST_SEQUENCE: usize = 32;

@@ -7,10 +7,11 @@ use std::{
 
 use rustix::{
     stdio::stdin,
-    termios::{OptionalActions, Termios, tcgetattr, tcsetattr},
+    termios::{OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr},
 };
 
-/// Makes the terminal on stdin pass each key on, without echo and signals.
+/// Makes the terminal on stdin pass each key on, without echo and signals. A read waits a tenth of a second for a key. Waiting with
+/// `poll` would not do on macOS, which has no `poll` for terminals.
 ///
 /// # Errors
 /// Stdin is not a terminal, or belongs to other processes now.
@@ -18,6 +19,8 @@ pub(crate) fn enter_raw_mode() -> io::Result<()> {
     let before = tcgetattr(stdin())?;
     let mut raw = before.clone();
     raw.make_raw();
+    raw.special_codes[SpecialCodeIndex::VMIN] = 0;
+    raw.special_codes[SpecialCodeIndex::VTIME] = 1;
     tcsetattr(stdin(), OptionalActions::Now, &raw)?;
     *lock() = Some(before);
     Ok(())

@@ -11,9 +11,12 @@ use crate::os::key::Key;
 pub(crate) struct Keys;
 
 impl Keys {
-    /// Waits for the next key, at most this long. Returns `None` without a key that the program knows.
-    pub(crate) fn next(&mut self, timeout: Duration) -> io::Result<Option<Key>> {
-        if !event::poll(timeout)? {
+    /// Waits for the next key, at most for a tenth of a second. Returns `None` without a key that the program knows.
+    ///
+    /// # Errors
+    /// The console is gone.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Key>> {
+        if !event::poll(Duration::from_millis(100))? {
             return Ok(None);
         }
         match event::read()? {

@@ -164,11 +164,11 @@ fn write(shown: &[String], rows: &[String]) -> io::Result<()> {
 fn read_keys(pressed: &mpsc::Sender<Key>, ends: &AtomicBool) {
     let mut keys = Keys::default();
     while !ends.load(Ordering::Relaxed) {
-        match keys.next(KEY_INTERVAL) {
+        match keys.next() {
             Ok(Some(key)) if pressed.blocking_send(key).is_err() => return,
             Ok(_) => {}
             // A terminal that is gone ends the view in other ways. One that other processes have comes back.
-            Err(_) => thread::sleep(KEY_INTERVAL),
+            Err(_) => thread::sleep(RETRY_INTERVAL),
         }
     }
 }
@@ -214,8 +214,8 @@ const WRITING: Duration = Duration::from_secs(1);
 /// How long the thread that reads keys may take to end.
 const READING: Duration = Duration::from_millis(500);
 
-/// How often the end of the view is looked for while no key comes.
-const KEY_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a terminal is tried again that cannot be read.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How often a signal may interrupt a change of the terminal's modes.
 const RETRIES: usize = 10;
