@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     program::{peer, rpcplugin, script},
-    running::kit,
+    running::{kit, of_the_tests},
     screen::{COOKIE, Screen, is_alive},
 };
 
@@ -99,18 +99,17 @@ fn a_filter_shows_some_lines_and_escape_shows_all() {
 }
 
 #[test]
-fn a_plugin_of_this_library_starts_with_the_chosen_level() {
-    let Some(plugin) = kit() else { return };
-    let screen = Screen::start(&["--no-mtls"], &plugin);
+fn a_plugin_of_this_library_logs_from_the_chosen_level_after_a_restart() {
+    let Some(plugin) = of_the_tests("plugin-subject") else { return };
+    let screen = Screen::start(&["--no-mtls", "--cookie", "PLUGIN_SUBJECT=yes"], &plugin);
     let first = screen.plugin(None);
-    screen.shows(&["plugin address"]);
-    screen.press("vvvv");
-    screen.shows(&["r starts the plugin with PLUGIN_LOG_LEVEL=warn"]);
+    screen.press("vv");
+    screen.shows(&["r starts the plugin with PLUGIN_LOG_LEVEL=debug"]);
+    // The default is info.
+    assert!(!screen.text().contains("DEBUG"), "{}", screen.text());
     screen.press("r");
-    let second = screen.plugin(Some(first));
-    screen.shows(&["next start with PLUGIN_LOG_LEVEL=warn"]);
-    let environment = std::fs::read_to_string(format!("/proc/{second}/environ")).unwrap();
-    assert!(environment.contains("PLUGIN_LOG_LEVEL=warn\0"), "{environment}");
+    screen.plugin(Some(first));
+    screen.shows(&["next start with PLUGIN_LOG_LEVEL=debug", "DEBUG", "plugin address"]);
     screen.press("q");
     assert_eq!(screen.end().0, Some(0));
 }
