@@ -1,6 +1,7 @@
 //! The commands, one module each: its arguments, and a `run` that prints through [`Out`](crate::ui::Out) and returns the exit code.
 //!
-//! `attach` shows and calls plugins as `inspect` and `call` do, and uses these two. `replay` reads what `tap` writes. No other command uses another.
+//! `attach` shows and calls plugins as `inspect` and `call` do, and uses these two. `replay` reads what `tap` writes. `run --ui`
+//! counts calls with the reader of `tap`. No other command uses another.
 
 pub(crate) mod attach;
 pub(crate) mod bench;

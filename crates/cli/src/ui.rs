@@ -6,6 +6,8 @@ mod error_json;
 pub(crate) mod lines;
 pub(crate) mod log_record;
 mod out;
+#[cfg(feature = "ui")]
+pub(crate) mod row;
 pub(crate) mod shell_word;
 pub(crate) mod size;
 pub(crate) mod style;

@@ -111,6 +111,7 @@ const FEATURES: &[(&str, &str)] = &[
     ("features: docker", "check -p rpcplugin --no-default-features --features docker,ring"),
     ("features: otel", "check -p rpcplugin --no-default-features --features client,otel,ring,tonic-channel"),
     ("features: runners", "check -p rpcplugin-cli --features docker,kube"),
+    ("features: program", "check -p rpcplugin-cli --no-default-features"),
     // What `cargo xtask bench` builds beside the tests.
     ("features: raw-tonic", "check -p rpcplugin-tests --features raw-tonic --bin kit-bench"),
     ("tests: aws-lc-rs", "test -p rpcplugin-mtls --no-default-features --features aws-lc-rs --no-fail-fast"),

@@ -111,6 +111,10 @@ pub(crate) const PAGES: &[Page] = &[
             ),
             ("Only warnings and errors of the log", "rpcplugin run --level warn ./terraform-provider-demo"),
             (
+                "In a view of the terminal, with keys",
+                "rpcplugin run --ui --no-mtls ./terraform-provider-demo",
+            ),
+            (
                 "Confined: it may read one directory",
                 "rpcplugin run --sandbox --allow-read ./data ./kv-plugin",
             ),

@@ -1,21 +1,30 @@
 //! `rpcplugin run`: keeps a plugin running, and shows its log and output.
 
 mod access;
+mod args;
 mod handover;
+mod printed;
+mod reattach;
+#[cfg(feature = "ui")]
+mod view;
 
-use std::{path::PathBuf, pin::pin};
+use std::pin::pin;
 
-use clap::{Args, ValueEnum};
 use miette::IntoDiagnostic as _;
 use rpcplugin::{
     Exit as PluginExit, Plugin,
-    handshake::{ReattachConfig, ReattachConfigs},
     hclog::Level,
     host::{Event, Events, OutputOptions, OutputSource, OutputStream, Pid},
 };
 use serde_json::json;
 
-use self::{access::AccessTrace, handover::PendingHandover};
+pub(crate) use self::args::RunArgs;
+use self::{
+    access::AccessTrace,
+    handover::PendingHandover,
+    printed::{print_end, print_output},
+    reattach::{for_terraform, shown_config, terraform_variable},
+};
 use crate::{
     error::{CommandError, Interrupted},
     exit::Exit,
@@ -27,39 +36,9 @@ use crate::{
         lines::Lines,
         log_record::{record_as_json, show_record},
         shell_word::shell_quoted,
-        style::{bad, dim, good, plain, strong, warn, without_colours},
+        style::{dim, good, plain, strong, warn},
     },
 };
-
-/// Launches a plugin and shows its log and output, until Ctrl-C.
-#[derive(Debug, Args)]
-pub(crate) struct RunArgs {
-    /// The minimum level of the log records to show.
-    #[arg(long, value_name = "LEVEL", value_enum, default_value = "debug")]
-    level: LevelArg,
-    /// The name of the plugin for hosts that attach to it. For Terraform it is the address of the provider.
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// Writes a new file for `rpcplugin attach`, with the key of this host. The file is removed at the end.
-    #[arg(long, value_name = "FILE")]
-    handover: Option<PathBuf>,
-    /// Prints at the end what the confined plugin was denied, as options that allow it. Uses `strace` if it is installed, and the
-    /// plugin's words otherwise.
-    #[arg(long, requires = "sandbox", conflicts_with_all = ["locked", "runner"])]
-    trace_access: bool,
-    #[command(flatten)]
-    launch: LaunchArgs,
-}
-
-/// A log level on the command line.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LevelArg {
-    Trace,
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
 
 /// The plugin's events and output.
 struct Follower {
@@ -76,6 +55,10 @@ struct Follower {
 
 /// Runs the plugin until it exits or a signal arrives.
 pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandError> {
+    #[cfg(feature = "ui")]
+    if args.ui && view::is_possible(out) {
+        return Box::pin(view::run(args, out)).await;
+    }
     let mut interruptions = Interruptions::new().into_diagnostic()?;
     let handover = args.handover.as_deref().map(PendingHandover::at).transpose()?;
     let trace = args.trace_access.then(|| AccessTrace::of(&args.launch)).transpose()?;
@@ -183,8 +166,7 @@ async fn end(
 
 /// Prints that the plugin is ready, and how to attach to it.
 fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
-    let config = ReattachConfig { test: true, ..plugin.reattach_config() };
-    let by_name = for_terraform(args, &config);
+    let config = shown_config(plugin);
     let secured = plugin.security().is_mutual();
     let sandbox = sandbox_facts(plugin, &args.launch);
     if out.is_json() {
@@ -196,7 +178,7 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
             "mutual_tls": secured,
             "sandbox": sandbox,
             "reattach": parsed(config.to_string()),
-            "tf_reattach_providers": by_name.map(|by_name| parsed(by_name.to_string())),
+            "tf_reattach_providers": for_terraform(args, &config).map(|by_name| parsed(by_name.to_string())),
         }));
         return;
     }
@@ -221,8 +203,8 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
         None => out.note(format_args!("attach to it: rpcplugin attach {}", shell_quoted(&config.to_string()))),
     }
     out.line(&config);
-    if let Some(by_name) = by_name {
-        out.line(format_args!("TF_REATTACH_PROVIDERS={}", shell_quoted(&by_name.to_string())));
+    if let Some(variable) = terraform_variable(args, &config) {
+        out.line(variable);
         if secured {
             out.note(dim("Terraform cannot attach without a key: run the provider with --no-mtls"));
         }
@@ -234,33 +216,6 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
 fn sandbox_facts(plugin: &Plugin, launch: &LaunchArgs) -> Option<SandboxFacts> {
     let permit = launch.permit().ok()?;
     SandboxFacts::of_running(permit.sandbox.as_ref(), plugin)
-}
-
-/// Returns the value of TF_REATTACH_PROVIDERS for a Terraform provider or with `--name`.
-fn for_terraform(args: &RunArgs, config: &ReattachConfig) -> Option<ReattachConfigs> {
-    let is_provider = args.launch.magic_cookie().key() == TERRAFORM;
-    let name = args.name.clone().or_else(|| is_provider.then(|| provider_address(&args.launch)))?;
-    Some(ReattachConfigs([(name, config.clone())].into()))
-}
-
-/// Returns Terraform's address of a provider with this file name, or the file name itself.
-fn provider_address(launch: &LaunchArgs) -> String {
-    let name = launch.name();
-    match name.strip_prefix("terraform-provider-") {
-        Some(rest) => {
-            let short = rest.split('_').next().unwrap_or(rest);
-            format!("registry.terraform.io/hashicorp/{short}")
-        }
-        None => name,
-    }
-}
-
-fn print_end(what: &str, clean: bool, out: &mut Out) {
-    if out.is_json() {
-        out.json_line(&json!({ "kind": "end", "clean": clean, "how": what }));
-    } else {
-        out.note(if clean { good(what) } else { bad(what) });
-    }
 }
 
 impl Follower {
@@ -291,7 +246,7 @@ impl Follower {
         }
         for (lines, is_stderr) in [(&mut self.stdout, false), (&mut self.stderr, true)] {
             if let Some(line) = lines.rest() {
-                print(&line, is_stderr, out);
+                print_output(&line, is_stderr, out);
             }
         }
         let missed = self.events.missed() + self.output.missed();
@@ -334,33 +289,7 @@ impl Follower {
             if let Some(trace) = &mut self.trace {
                 trace.hear(&line);
             }
-            print(&line, is_stderr, out);
+            print_output(&line, is_stderr, out);
         }
     }
 }
-
-/// Prints a line of the plugin's output on the same stream, with a mark.
-fn print(line: &str, is_stderr: bool, out: &mut Out) {
-    if out.is_json() {
-        out.json_line(&json!({ "kind": if is_stderr { "stderr" } else { "stdout" }, "text": line }));
-    } else if is_stderr {
-        out.note(format_args!("{} {}", warn("stderr│"), without_colours(line)));
-    } else {
-        out.line(format_args!("{} {}", dim("stdout│"), without_colours(line)));
-    }
-}
-
-impl From<LevelArg> for Level {
-    fn from(level: LevelArg) -> Self {
-        match level {
-            LevelArg::Trace => Self::Trace,
-            LevelArg::Debug => Self::Debug,
-            LevelArg::Info => Self::Info,
-            LevelArg::Warn => Self::Warn,
-            LevelArg::Error => Self::Error,
-        }
-    }
-}
-
-/// The key of Terraform's magic cookie.
-const TERRAFORM: &str = "TF_PLUGIN_MAGIC_COOKIE";

@@ -40,6 +40,8 @@ use clap::Args;
 use miette::{IntoDiagnostic as _, WrapErr as _};
 use rpcplugin::{config::HostConfig, host::ExitReason};
 
+#[cfg(feature = "ui")]
+pub(super) use self::http2::{Calls, Found, Sender, What, value};
 use self::{
     event::{Kind, Log, Side},
     install::TapAction,

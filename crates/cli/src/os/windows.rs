@@ -3,8 +3,16 @@
 pub(crate) mod bridge;
 pub(crate) mod file;
 pub(crate) mod interrupt;
+#[cfg(feature = "ui")]
+pub(crate) mod job_control;
 mod kernel;
+#[cfg(feature = "ui")]
+pub(crate) mod keys;
 pub(crate) mod lock;
 pub(crate) mod process;
+#[cfg(feature = "ui")]
+pub(crate) mod raw_mode;
 pub(crate) mod socket;
 pub(crate) mod terminal;
+#[cfg(feature = "ui")]
+pub(crate) mod usage;

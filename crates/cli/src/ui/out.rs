@@ -32,6 +32,8 @@ pub(crate) struct Out {
     json: bool,
     stdout: Box<dyn Write + Send>,
     stderr: Box<dyn Write + Send>,
+    #[cfg(feature = "ui")]
+    colours_on_stdout: bool,
     colours_on_stderr: bool,
     /// The progress indicator. It is hidden while a line is printed.
     working: RefCell<ProgressBar>,
@@ -62,6 +64,8 @@ impl Out {
             json,
             stdout: Box::new(AutoStream::new(io::stdout(), on_stdout)),
             stderr: Box::new(AutoStream::new(io::stderr(), on_stderr)),
+            #[cfg(feature = "ui")]
+            colours_on_stdout: on_stdout != anstream::ColorChoice::Never,
             colours_on_stderr: on_stderr != anstream::ColorChoice::Never,
             working: RefCell::new(ProgressBar::hidden()),
             stdout_error: None,
@@ -71,6 +75,12 @@ impl Out {
     /// Whether `--json` was given.
     pub(crate) fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Whether text on stdout has colours and other styles.
+    #[cfg(feature = "ui")]
+    pub(crate) fn has_styles(&self) -> bool {
+        self.colours_on_stdout
     }
 
     /// Prints a line on stdout. Does nothing after an error of stdout.

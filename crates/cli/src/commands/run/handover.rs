@@ -7,7 +7,7 @@ use std::{
 };
 
 use miette::{IntoDiagnostic as _, WrapErr as _};
-use rpcplugin::Plugin;
+use rpcplugin::{Plugin, handshake::ReattachConfig};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -47,9 +47,18 @@ impl<'a> PendingHandover<'a> {
     }
 
     /// Writes the file.
-    pub(super) fn write(mut self, plugin: &Plugin) -> Result<HandoverFile, CommandError> {
+    pub(super) fn write(self, plugin: &Plugin) -> Result<HandoverFile, CommandError> {
+        self.write_for(plugin, &plugin.reattach_config())
+    }
+
+    /// Writes the file, with the address, the process and the mode of this configuration in the place of the plugin's.
+    pub(super) fn write_for(
+        mut self,
+        plugin: &Plugin,
+        config: &ReattachConfig,
+    ) -> Result<HandoverFile, CommandError> {
         let cannot = || format!("cannot write {}", self.path.display());
-        let text = format!("{}\n", with_origin(&plugin.handover().to_json()));
+        let text = format!("{}\n", with_origin(&plugin.handover().to_json(), config));
         self.file.write_all(text.as_bytes()).into_diagnostic().wrap_err_with(cannot)?;
         // The file may have been created during the launch.
         check_replaceable(self.path)?;
@@ -99,9 +108,15 @@ fn check_replaceable(path: &Path) -> Result<(), UsageError> {
 }
 
 /// Adds the name of this command, so that a later run recognizes the file.
-fn with_origin(handover: &str) -> Value {
+fn with_origin(handover: &str, config: &ReattachConfig) -> Value {
     let mut handover: Value = serde_json::from_str(handover).unwrap_or_default();
+    let config: Value = serde_json::from_str(&config.to_string()).unwrap_or_default();
     if let Some(members) = handover.as_object_mut() {
+        for name in ["Addr", "Pid", "Test"] {
+            if let (Some(member), Some(value)) = (members.get_mut(name), config.get(name)) {
+                member.clone_from(value);
+            }
+        }
         members.insert(WRITTEN_BY.to_owned(), RUN.into());
     }
     handover

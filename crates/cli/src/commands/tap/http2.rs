@@ -7,7 +7,7 @@ mod hpack;
 mod messages;
 mod tables;
 
-pub(super) use self::{
+pub(in crate::commands) use self::{
     calls::{BROKER, Calls, Found, Scanned, Sender, What},
     headers::{Header, value},
     messages::Message,

@@ -1,6 +1,9 @@
-//! Calls of the system for which the standard library has nothing: jobs, exit codes, and paths of running programs.
+//! Calls of the system for which the standard library has nothing: jobs, exit codes, and paths and usage of
+//! running programs.
 #![expect(unsafe_code, reason = "the functions of windows-sys are unsafe")]
 
+#[cfg(feature = "ui")]
+use std::time::Duration;
 use std::{
     ffi::OsString,
     io,
@@ -24,6 +27,15 @@ use windows_sys::Win32::{
             GetExitCodeProcess, OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION,
             PROCESS_SYNCHRONIZE, QueryFullProcessImageNameW, TerminateProcess, WaitForSingleObject,
         },
+    },
+};
+
+#[cfg(feature = "ui")]
+use windows_sys::Win32::{
+    Foundation::FILETIME,
+    System::{
+        ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS},
+        Threading::GetProcessTimes,
     },
 };
 
@@ -107,6 +119,28 @@ pub(super) fn image_path(process: BorrowedHandle<'_>) -> io::Result<PathBuf> {
         )
     })?;
     Ok(OsString::from_wide(&path[..length as usize]).into())
+}
+
+/// Returns the time that a process has had a processor, in user mode and in the kernel.
+#[cfg(feature = "ui")]
+pub(super) fn processor_time(process: BorrowedHandle<'_>) -> io::Result<Duration> {
+    let mut times = [FILETIME::default(); 4];
+    let [start, end, kernel, user] = &mut times;
+    // SAFETY: the handle is open, and each time has room for a result.
+    done(unsafe { GetProcessTimes(process.as_raw_handle(), start, end, kernel, user) })?;
+    // In units of 100 ns.
+    let units = |time: &FILETIME| u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime);
+    Ok(Duration::from_nanos(units(kernel).saturating_add(units(user)).saturating_mul(100)))
+}
+
+/// Returns the resident memory of a process, in bytes.
+#[cfg(feature = "ui")]
+pub(super) fn resident_memory(process: BorrowedHandle<'_>) -> io::Result<u64> {
+    let mut counters = PROCESS_MEMORY_COUNTERS::default();
+    let size = size_of_val(&counters) as u32;
+    // SAFETY: the handle is open, and the counters have the size that is given.
+    done(unsafe { K32GetProcessMemoryInfo(process.as_raw_handle(), &raw mut counters, size) })?;
+    Ok(counters.WorkingSetSize as u64)
 }
 
 /// Takes a handle that the system has just returned.

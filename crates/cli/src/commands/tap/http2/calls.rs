@@ -14,7 +14,7 @@ use super::{
 
 /// The end of a connection that sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::commands::tap) enum Sender {
+pub(in crate::commands) enum Sender {
     /// The end that has opened the connection and makes calls.
     Client,
     Server,
@@ -22,16 +22,16 @@ pub(in crate::commands::tap) enum Sender {
 
 /// What one direction of a connection has shown.
 #[derive(Debug)]
-pub(in crate::commands::tap) struct Found {
+pub(in crate::commands) struct Found {
     /// The number of the call on its connection. `None` for the whole connection.
-    pub(in crate::commands::tap) call: Option<u32>,
+    pub(in crate::commands) call: Option<u32>,
     /// The path of the method.
-    pub(in crate::commands::tap) method: Arc<str>,
-    pub(in crate::commands::tap) what: What,
+    pub(in crate::commands) method: Arc<str>,
+    pub(in crate::commands) what: What,
 }
 
 #[derive(Debug)]
-pub(in crate::commands::tap) enum What {
+pub(in crate::commands) enum What {
     Call {
         headers: Vec<Header>,
     },
@@ -59,15 +59,15 @@ pub(in crate::commands::tap) enum What {
 
 /// What to do with the bytes that were read.
 #[derive(Debug, Default)]
-pub(in crate::commands::tap) struct Scanned {
-    pub(in crate::commands::tap) found: Vec<Found>,
+pub(in crate::commands) struct Scanned {
+    pub(in crate::commands) found: Vec<Found>,
     /// From which position the bytes must be kept, because a message of the broker is not complete.
-    pub(in crate::commands::tap) hold: Option<u64>,
+    pub(in crate::commands) hold: Option<u64>,
 }
 
 /// The calls on one connection, of which both directions are read.
 #[derive(Debug)]
-pub(in crate::commands::tap) struct Calls {
+pub(in crate::commands) struct Calls {
     /// The longest message that is kept.
     kept: usize,
     client: Frames,
@@ -90,7 +90,7 @@ struct Call {
 
 impl Calls {
     /// Reads calls, and keeps messages up to this length.
-    pub(in crate::commands::tap) fn new(kept: usize) -> Self {
+    pub(in crate::commands) fn new(kept: usize) -> Self {
         Self {
             kept,
             client: Frames::of_client(),
@@ -102,7 +102,7 @@ impl Calls {
     }
 
     /// Reads the next bytes of one direction.
-    pub(in crate::commands::tap) fn read(&mut self, sender: Sender, bytes: &[u8]) -> Scanned {
+    pub(in crate::commands) fn read(&mut self, sender: Sender, bytes: &[u8]) -> Scanned {
         // A server answers in the language of its client.
         if sender == Sender::Server && self.client.is_opaque() {
             return Scanned::default();
@@ -226,4 +226,4 @@ impl Call {
 }
 
 /// The method of the broker.
-pub(in crate::commands::tap) const BROKER: &str = "/plugin.GRPCBroker/StartStream";
+pub(in crate::commands) const BROKER: &str = "/plugin.GRPCBroker/StartStream";

@@ -5,15 +5,15 @@
 
 /// A complete message.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::commands::tap) struct Message {
-    pub(in crate::commands::tap) size: usize,
-    pub(in crate::commands::tap) is_compressed: bool,
+pub(in crate::commands) struct Message {
+    pub(in crate::commands) size: usize,
+    pub(in crate::commands) is_compressed: bool,
     /// Whether the client has sent it.
-    pub(in crate::commands::tap) is_request: bool,
+    pub(in crate::commands) is_request: bool,
     /// The encoded message. `None` if it is longer than what is kept.
-    pub(in crate::commands::tap) bytes: Option<Vec<u8>>,
+    pub(in crate::commands) bytes: Option<Vec<u8>>,
     /// The positions of the bytes in their direction, in order: where each part begins, and its length.
-    pub(in crate::commands::tap) parts: Vec<(u64, usize)>,
+    pub(in crate::commands) parts: Vec<(u64, usize)>,
 }
 
 /// The messages of one direction, from bytes that come in pieces.
