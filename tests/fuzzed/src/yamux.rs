@@ -105,8 +105,8 @@ async fn pair(room: usize, config: Config, delay: Duration, mut input: Input<'_>
 
     let mut open: Vec<(u8, Stream)> = Vec::new();
     let mut written: HashMap<u8, Vec<u8>> = HashMap::new();
-    let mut next = 0;
-    while !input.is_empty() && written.len() < MOST_STREAMS {
+    let (mut next, mut left) = (0, MOST_BYTES);
+    while !input.is_empty() && written.len() < MOST_STREAMS && left > 0 {
         let (action, amount) = (input.byte(), input.byte());
         let chosen = usize::from(action >> 2).checked_rem(open.len());
         match (action & 3, chosen) {
@@ -128,6 +128,7 @@ async fn pair(room: usize, config: Config, delay: Duration, mut input: Input<'_>
                 let begin = all.len();
                 let length =
                     if amount == 255 && room > 4096 { MORE_THAN_A_WINDOW } else { usize::from(amount) * 13 };
+                left = left.saturating_sub(length);
                 all.extend((0..length).map(|at| ((begin + at) % 251) as u8));
                 stream.write_all(&all[begin..]).await.expect("written");
             }
@@ -153,6 +154,9 @@ async fn finish(mut stream: Stream, length: usize) {
 }
 
 const MOST_STREAMS: usize = 40;
+
+/// How many bytes one input writes, apart from its last write.
+const MOST_BYTES: usize = 32 << 10;
 
 /// More bytes than the window of a stream.
 const MORE_THAN_A_WINDOW: usize = 300 << 10;
