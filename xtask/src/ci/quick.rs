@@ -5,10 +5,13 @@
 //! | changed | checked |
 //! |---|---|
 //! | any file | format, generated references, house rules |
-//! | a source or manifest of a crate | clippy of the crate and of all crates that use it; the crate's own tests; the tests in `tests` that [`MOST_OF`] names for it |
-//! | `NAME.rs` or a file in the folder `NAME` of a crate's `tests` | clippy of the crate; that test alone |
+//! | a source or manifest of a crate | clippy; the crate's own tests; the tests in `tests` that [`MOST_OF`] names for it |
+//! | `NAME.rs` or a file in the folder `NAME` of a crate's `tests` | clippy; that test alone |
 //! | a seed, or a fuzz target | the seeds of all targets |
-//! | the workspace's manifest, its lock file, or a file of the compiler | nothing more, and a line that says so: run all of `cargo xtask ci` |
+//! | the workspace's manifest, its lock file, or a file of the compiler | clippy, and a line that says so: run all of `cargo xtask ci` |
+//!
+//! clippy looks at the workspace, as in the whole run: cargo knows which crates have changed and which use them, and looks at no other again.
+//! The tests of one crate are built with the features that this crate needs. The first such run compiles third-party crates again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -27,9 +30,8 @@ pub(super) fn steps() -> Outcome<Vec<Step>> {
         super::steps::by_xtask("references", "docs --check", || docs::run(&docs::Options { check: true })),
         super::steps::by_xtask("tidy", "tidy", tidy::run),
     ];
-    if !plan.lint.is_empty() {
-        let crates: String = plan.lint.iter().map(|name| format!(" -p {name}")).collect();
-        steps.push(by_cargo("clippy", &format!("clippy{crates} --all-targets -- -D warnings"), &[]));
+    if plan.lint {
+        steps.push(by_cargo("clippy", super::steps::CLIPPY, &[]));
     }
     for (name, tests) in &plan.tests {
         steps.push(by_cargo("tests", &format!("test -p {name}{} --quiet", tests.arguments()), &[]));
@@ -54,14 +56,9 @@ fn git(arguments: &[&str]) -> Outcome<String> {
     }
 }
 
-/// The crates of the workspace, by their folders, and which of them use which.
+/// The folder and the name of each crate of the workspace.
 #[derive(Debug, Default)]
-struct Crates {
-    /// The folder and the name of each crate.
-    folders: Vec<(String, String)>,
-    /// The crates that use a crate, by its name, in their code or in their tests.
-    users: BTreeMap<String, BTreeSet<String>>,
-}
+struct Crates(Vec<(String, String)>);
 
 impl Crates {
     fn load() -> Outcome<Self> {
@@ -69,10 +66,7 @@ impl Crates {
         for one in Workspace::load()?.crates {
             let folder = one.manifest.parent().and_then(|folder| folder.strip_prefix(root()).ok());
             let folder = folder.ok_or("a crate is outside of the workspace")?.display().to_string();
-            crates.folders.push((folder, one.name.clone()));
-            for used in one.dependencies {
-                crates.users.entry(used.name).or_default().insert(one.name.clone());
-            }
+            crates.0.push((folder, one.name));
         }
         Ok(crates)
     }
@@ -82,25 +76,16 @@ impl Crates {
         let within = |(folder, name): &'c (String, String)| {
             Some((folder.len(), name.as_str(), file.strip_prefix(folder.as_str())?.strip_prefix('/')?))
         };
-        let (_, name, path) = self.folders.iter().filter_map(within).max_by_key(|(length, ..)| *length)?;
+        let (_, name, path) = self.0.iter().filter_map(within).max_by_key(|(length, ..)| *length)?;
         Some((name, path))
-    }
-
-    /// A crate and all crates that use it, directly or through others.
-    fn with_users(&self, name: &str, found: &mut BTreeSet<String>) {
-        if found.insert(name.to_owned()) {
-            for user in self.users.get(name).into_iter().flatten() {
-                self.with_users(user, found);
-            }
-        }
     }
 }
 
 /// What is checked.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Plan {
-    /// The crates that clippy looks at.
-    lint: BTreeSet<String>,
+    /// Whether clippy looks at the workspace.
+    lint: bool,
     /// The tests that run, by the name of their crate.
     tests: BTreeMap<String, Tests>,
     /// Files whose change may break anything.
@@ -120,27 +105,24 @@ impl Plan {
         let mut plan = Self::default();
         for file in changed {
             if BEYOND.contains(&file.as_str()) {
+                plan.lint = true;
                 plan.beyond.push(file.clone());
             } else if file.starts_with("tests/fuzz/") {
                 plan.test("rpcplugin-fuzzed", Some("seeds"));
             } else if let Some((name, path)) = crates.of(file) {
-                plan.add(name, path, crates);
+                plan.add(name, path);
             }
         }
         plan
     }
 
     /// Adds what a file of a crate needs.
-    fn add(&mut self, name: &str, path: &str, crates: &Crates) {
+    fn add(&mut self, name: &str, path: &str) {
+        self.lint |= path.ends_with(".rs") || path == "Cargo.toml";
         if let Some(test) = path.strip_prefix("tests/") {
             let test = test.split('/').next().unwrap_or(test);
-            self.lint.insert(name.to_owned());
-            // A folder without a test of its name is shared by several.
             self.test(name, Some(test.trim_end_matches(".rs")));
         } else if path.ends_with(".rs") || path == "Cargo.toml" {
-            let mut found = BTreeSet::new();
-            crates.with_users(name, &mut found);
-            self.lint.append(&mut found);
             if name == TESTS {
                 // Its library is used by all of its tests, which take a quarter of an hour.
                 self.test(name, Some("portable"));
@@ -164,7 +146,7 @@ impl Plan {
     }
 
     fn shown(&self) -> String {
-        let mut shown = format!("clippy of {} crates, tests of {}", self.lint.len(), self.tests.len());
+        let mut shown = format!("tests of {} crates", self.tests.len());
         if !self.beyond.is_empty() {
             shown += &format!("\n{} may change everything: run `cargo xtask ci` too", self.beyond.join(", "));
         }
@@ -203,15 +185,13 @@ mod tests {
     use super::*;
 
     fn crates() -> Crates {
-        let folders = [("crates/core", "core"), ("crates/broker", "rpcplugin-broker"), ("tests", TESTS)];
-        let users = [("core", "rpcplugin-broker"), ("rpcplugin-broker", TESTS), ("core", TESTS)];
-        let mut crates = Crates::default();
-        crates.folders.extend(folders.map(|(folder, name)| (folder.to_owned(), name.to_owned())));
-        crates.folders.push(("tests/fuzzed".to_owned(), "rpcplugin-fuzzed".to_owned()));
-        for (used, user) in users {
-            crates.users.entry(used.to_owned()).or_default().insert(user.to_owned());
-        }
-        crates
+        let folders = [
+            ("crates/core", "core"),
+            ("crates/broker", "rpcplugin-broker"),
+            ("tests", TESTS),
+            ("tests/fuzzed", "rpcplugin-fuzzed"),
+        ];
+        Crates(folders.map(|(folder, name)| (folder.to_owned(), name.to_owned())).to_vec())
     }
 
     fn plan(files: &[&str]) -> Plan {
@@ -219,9 +199,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(files: &[&str], lint: &[&str], tests: &[(&str, &str)]) {
+    fn check(files: &[&str], lint: bool, tests: &[(&str, &str)]) {
         let plan = plan(files);
-        assert_eq!(plan.lint.iter().map(String::as_str).collect::<Vec<_>>(), lint);
+        assert_eq!(plan.lint, lint);
         let planned: Vec<_> =
             plan.tests.iter().map(|(name, tests)| (name.as_str(), tests.arguments())).collect();
         let expected: Vec<_> = tests.iter().map(|(name, tests)| (*name, (*tests).to_owned())).collect();
@@ -229,51 +209,43 @@ mod tests {
     }
 
     #[test]
-    fn a_source_needs_its_users_and_its_tests() {
-        check(&["crates/core/src/a.rs"], &["core", "rpcplugin-broker", TESTS], &[("core", "")]);
-        check(
-            &["crates/broker/src/a/b.rs"],
-            &["rpcplugin-broker", TESTS],
-            &[("rpcplugin-broker", ""), (TESTS, " --test broker_flat")],
-        );
+    fn a_source_needs_the_tests_of_its_crate() {
+        check(&["crates/core/src/a.rs"], true, &[("core", "")]);
+        check(&["crates/core/Cargo.toml"], true, &[("core", "")]);
+        let broker = [("rpcplugin-broker", ""), (TESTS, " --test broker_flat")];
+        check(&["crates/broker/src/a/b.rs"], true, &broker);
+        check(&["tests/src/support.rs"], true, &[(TESTS, " --test portable")]);
     }
 
     #[test]
     fn a_test_needs_itself() {
-        check(&["crates/core/tests/codes.rs"], &["core"], &[("core", " --test codes")]);
-        check(
-            &["tests/tests/wire.rs", "tests/tests/plugin/main.rs", "tests/tests/plugin/b.rs"],
-            &[TESTS],
-            &[(TESTS, " --test plugin --test wire")],
-        );
-        check(
-            &["crates/core/tests/codes.rs", "crates/core/Cargo.toml"],
-            &["core", "rpcplugin-broker", TESTS],
-            &[("core", "")],
-        );
+        check(&["crates/core/tests/codes.rs"], true, &[("core", " --test codes")]);
+        let files = ["tests/tests/wire.rs", "tests/tests/plugin/main.rs", "tests/tests/plugin/b.rs"];
+        check(&files, true, &[(TESTS, " --test plugin --test wire")]);
+        check(&["crates/core/tests/codes.rs", "crates/core/src/a.rs"], true, &[("core", "")]);
     }
 
     #[test]
     fn a_file_belongs_to_the_innermost_crate() {
         let seeds = [("rpcplugin-fuzzed", " --test seeds")];
-        check(&["tests/fuzz/seeds/lane/a"], &[], &seeds);
-        check(&["tests/fuzzed/tests/seeds.rs"], &["rpcplugin-fuzzed"], &seeds);
-        check(&["tests/fuzzed/src/lib.rs"], &["rpcplugin-fuzzed"], &[("rpcplugin-fuzzed", "")]);
+        check(&["tests/fuzz/seeds/lane/a"], false, &seeds);
+        check(&["tests/fuzzed/tests/seeds.rs"], true, &seeds);
+        check(&["tests/fuzzed/src/lib.rs"], true, &[("rpcplugin-fuzzed", "")]);
     }
 
     #[test]
     fn a_page_needs_no_compiler_and_a_manifest_needs_everything() {
-        check(&["docs/testing.md", "README.md", "crates/core/README.md"], &[], &[]);
-        let plan = plan(&["Cargo.lock"]);
-        assert!(plan.lint.is_empty() && plan.tests.is_empty());
-        assert!(plan.shown().contains("Cargo.lock may change everything"), "{}", plan.shown());
+        check(&["docs/testing.md", "README.md", "crates/core/README.md"], false, &[]);
+        check(&["Cargo.lock"], true, &[]);
+        let shown = plan(&["Cargo.lock"]).shown();
+        assert!(shown.contains("Cargo.lock may change everything"), "{shown}");
     }
 
     #[test]
     fn the_crates_and_tests_that_are_named_exist() {
         let crates = Crates::load().expect("the workspace");
         for (name, tests) in MOST_OF {
-            assert!(crates.folders.iter().any(|(_, known)| known == name), "{name}");
+            assert!(crates.0.iter().any(|(_, known)| known == name), "{name}");
             for test in *tests {
                 let file = root().join("tests/tests").join(test);
                 assert!(file.with_extension("rs").exists() || file.join("main.rs").exists(), "{test}");

@@ -24,7 +24,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
             api::obstacle,
             by_xtask("public API", "api --check", || api::run(&api::Options { check: true })),
         ),
-        by_cargo("clippy", "clippy --workspace --all-targets -- -D warnings", &[]),
+        by_cargo("clippy", CLIPPY, &[]),
         // The tests look for the peers that this step builds.
         by_xtask("peers", &format!("interop --build{flag}"), {
             let require = options.require.clone();
@@ -93,6 +93,9 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
     }
     steps
 }
+
+/// Clippy, of all crates that have changed since it ran last.
+pub(super) const CLIPPY: &str = "clippy --workspace --all-targets -- -D warnings";
 
 /// Compares the public API with that of the newest release before this commit, if there is one.
 fn semver() -> Step {
