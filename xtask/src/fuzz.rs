@@ -29,15 +29,12 @@ pub(crate) struct Options {
     /// Measure how much of its code each target runs, with the seeds and with what earlier runs have found
     #[arg(long)]
     pub(crate) coverage: bool,
-    /// Make the seeds anew: as few as reach what the seeds and earlier runs reach
-    #[arg(long, conflicts_with = "coverage")]
-    pub(crate) minimise: bool,
 }
 
 impl Options {
     /// All targets for so many seconds each.
     pub(crate) fn for_seconds(seconds: u32) -> Self {
-        Self { seconds, minutes: None, jobs: 2, only: Vec::new(), coverage: false, minimise: false }
+        Self { seconds, minutes: None, jobs: 2, only: Vec::new(), coverage: false }
     }
 }
 
@@ -73,9 +70,6 @@ pub(crate) fn run(options: &Options) -> Outcome {
         build.arg(&only.name);
     }
     succeed(&mut build)?;
-    if options.minimise {
-        return targets.iter().try_for_each(|target| runs::minimise(target, &built));
-    }
     let seconds = options.minutes.map_or(options.seconds, |minutes| minutes * 60);
     runs::all(targets, &built, seconds, options.jobs.max(1))
 }

@@ -74,16 +74,16 @@ async fn echo(stream: Stream) {
 pub(crate) fn yamux_pair(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let room = 32 + usize::from(input.byte()) * 32;
-    let config = Config::default()
-        .with_send_buffer(1 + usize::from(input.byte()) * 64)
-        .with_max_frame(16 + usize::from(input.byte()) * 64)
-        .with_backlog(MOST_STREAMS);
+    let send_buffer = 1 + usize::from(input.byte()) * 64;
+    let max_frame = 16 + usize::from(input.byte()) * 64;
+    let config =
+        Config::default().with_send_buffer(send_buffer).with_max_frame(max_frame).with_backlog(MOST_STREAMS);
     let delay = Duration::from_millis(input.byte().into());
-    memory::run(pair(room, config, delay, input));
+    memory::run(pair((room, max_frame), config, delay, input));
 }
 
 /// Writes on several streams of one session, and reads them in another.
-async fn pair(room: usize, config: Config, delay: Duration, mut input: Input<'_>) {
+async fn pair((room, max_frame): (usize, usize), config: Config, delay: Duration, mut input: Input<'_>) {
     let (near, far) = tokio::io::duplex(room);
     let (client, server) = (Session::client(near, config.clone()), Session::server(far, config));
     let reading = tokio::spawn(async move {
@@ -126,8 +126,11 @@ async fn pair(room: usize, config: Config, delay: Duration, mut input: Input<'_>
                 let (name, stream) = &mut open[at];
                 let all = written.get_mut(name).expect("a known stream");
                 let begin = all.len();
-                let length =
-                    if amount == 255 && room > 4096 { MORE_THAN_A_WINDOW } else { usize::from(amount) * 13 };
+                let length = if amount == 255 && max_frame > 4096 {
+                    MORE_THAN_A_WINDOW
+                } else {
+                    usize::from(amount) * 13
+                };
                 left = left.saturating_sub(length);
                 all.extend((0..length).map(|at| ((begin + at) % 251) as u8));
                 stream.write_all(&all[begin..]).await.expect("written");
@@ -156,7 +159,7 @@ async fn finish(mut stream: Stream, length: usize) {
 const MOST_STREAMS: usize = 40;
 
 /// How many bytes one input writes, apart from its last write.
-const MOST_BYTES: usize = 32 << 10;
+const MOST_BYTES: usize = 16 << 10;
 
 /// More bytes than the window of a stream.
 const MORE_THAN_A_WINDOW: usize = 300 << 10;

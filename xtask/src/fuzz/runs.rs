@@ -1,22 +1,21 @@
 //! Runs of the fuzz targets, and what each run has done.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::Target;
-use crate::workspace::{Outcome, succeed};
+use crate::workspace::Outcome;
 
 /// The figures of one run, as the program prints them.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Figures {
     executions: u64,
     per_second: u64,
-    /// The edges of the code that were reached, of those that the program has.
+    /// The edges of the code that were reached.
     edges: u64,
-    all_edges: u64,
     /// The most memory, in MiB.
     memory: u64,
 }
@@ -26,7 +25,7 @@ pub(super) fn all(targets: Vec<Target>, built: &Path, seconds: u32, jobs: usize)
     let count = targets.len();
     let minutes = u64::from(seconds) * count.div_ceil(jobs) as u64 / 60;
     println!("{count} targets, {jobs} at once, {seconds} s each: about {minutes} minutes\n");
-    println!("{:<20} {:>14} {:>9} {:>7} {:>9} {:>6}", "target", "executions", "per s", "edges", "of", "MiB");
+    println!("{:<20} {:>14} {:>9} {:>7} {:>6}", "target", "executions", "per s", "edges", "MiB");
     let waiting = Mutex::new(targets.into_iter());
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || {
@@ -35,11 +34,8 @@ pub(super) fn all(targets: Vec<Target>, built: &Path, seconds: u32, jobs: usize)
             let (figures, found) = one(&target, built, seconds).unwrap_or_else(|why| {
                 (Figures::default(), Err(format!("{} could not be run: {why}", target.name)))
             });
-            let Figures { executions, per_second, edges, all_edges, memory } = figures;
-            println!(
-                "{:<20} {executions:>14} {per_second:>9} {edges:>7} {all_edges:>9} {memory:>6}",
-                target.name
-            );
+            let Figures { executions, per_second, edges, memory } = figures;
+            println!("{:<20} {executions:>14} {per_second:>9} {edges:>7} {memory:>6}", target.name);
             if let Err(why) = &found {
                 println!("   {why}");
             }
@@ -88,34 +84,6 @@ fn one(target: &Target, built: &Path, seconds: u32) -> Outcome<(Figures, Result<
     Ok((figures(&text), found))
 }
 
-/// Makes the seeds anew.
-pub(super) fn minimise(target: &Target, built: &Path) -> Outcome {
-    let (corpus, seeds) = (target.folder("corpus")?, target.folder("seeds")?);
-    let fewer = directory_beside(target)?;
-    let mut merge = Command::new(target.program(built));
-    merge.arg("-set_cover_merge=1").args(LIMITS).arg(format!("-max_len={LONGEST_SEED}"));
-    succeed(merge.args([&fewer, &seeds, &corpus]).stdout(Stdio::null()).stderr(Stdio::null()))?;
-    let mut files = Vec::new();
-    for entry in fs::read_dir(&fewer)? {
-        files.push(entry?.path());
-    }
-    for file in &files {
-        let name = file.file_name().unwrap_or_default();
-        fs::copy(file, seeds.join(name))?;
-    }
-    println!("{:<20} {} seeds are enough", target.name, files.len());
-    fs::remove_dir_all(fewer)?;
-    Ok(())
-}
-
-/// An empty folder.
-fn directory_beside(target: &Target) -> Outcome<PathBuf> {
-    let folder = target.folder("minimised")?;
-    fs::remove_dir_all(&folder)?;
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
-}
-
 /// Reads the figures out of what the program has printed.
 fn figures(printed: &str) -> Figures {
     let number = |text: &str| text.trim().split(|c: char| !c.is_ascii_digit()).next()?.parse().ok();
@@ -124,16 +92,12 @@ fn figures(printed: &str) -> Figures {
         executions: after("stat::number_of_executed_units:"),
         per_second: after("stat::average_exec_per_sec:"),
         edges: after(" cov: "),
-        all_edges: after("modules   ("),
         memory: after("stat::peak_rss_mb:"),
     }
 }
 
 /// The limits of one input: its length in bytes, its time in seconds, and the memory of the program in MiB.
 const LIMITS: [&str; 3] = ["-max_len=4096", "-timeout=20", "-rss_limit_mb=1024"];
-
-/// The longest seed, in bytes.
-const LONGEST_SEED: usize = 2048;
 
 #[cfg(test)]
 mod tests {
@@ -149,8 +113,7 @@ mod tests {
                        stat::average_exec_per_sec:     95325\n\
                        stat::new_units_added:          30\n\
                        stat::peak_rss_mb:              77\n";
-        let expected =
-            Figures { executions: 1_048_576, per_second: 95325, edges: 345, all_edges: 4321, memory: 77 };
+        let expected = Figures { executions: 1_048_576, per_second: 95325, edges: 345, memory: 77 };
         assert_eq!(figures(printed), expected);
         assert_eq!(figures("a panic"), Figures::default());
     }
