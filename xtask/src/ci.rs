@@ -8,6 +8,7 @@ mod deny;
 mod msrv;
 mod packages;
 mod plain;
+mod quick;
 mod steps;
 
 use std::fmt;
@@ -23,9 +24,12 @@ pub(crate) struct Options {
     /// Fail without these toolchains, instead of skipping their peers
     #[arg(long, value_delimiter = ',')]
     pub(crate) require: Vec<Tool>,
-    /// Also run steps that take long and rarely fail: the facade with the feature aws-lc-rs alone
+    /// Also run steps that take long and rarely fail, such as the fuzz targets for a minute each
     #[arg(long)]
     pub(crate) full: bool,
+    /// Check and test what has changed, in minutes, in place of all
+    #[arg(long, conflicts_with_all = ["full", "require"])]
+    quick: bool,
     /// Run only the steps whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -62,7 +66,8 @@ enum Verdict {
 /// Runs every step and prints the results.
 pub(crate) fn run(options: &Options) -> Outcome {
     let wanted = |step: &Step| options.only.as_ref().is_none_or(|text| step.name.contains(text.as_str()));
-    let steps: Vec<Step> = steps::all(options).into_iter().filter(wanted).collect();
+    let steps = if options.quick { quick::steps()? } else { steps::all(options) };
+    let steps: Vec<Step> = steps.into_iter().filter(wanted).collect();
     if steps.is_empty() {
         return Err("no step has such a name".into());
     }

@@ -1,44 +1,114 @@
-//! `cargo xtask fuzz`: the targets of `tests/fuzz`, one after the other.
+//! `cargo xtask fuzz`: the targets of `tests/fuzz`, several at once.
+
+mod coverage;
+mod runs;
+mod targets;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
-use crate::toolchain::{cargo_subcommand, rustup};
-use crate::workspace::{self, Outcome, succeed};
+use self::targets::Target;
+use crate::toolchain::{cargo_subcommand, first_line, rustup};
+use crate::workspace::{self, Outcome, Workspace, succeed};
 
 /// Options of `cargo xtask fuzz`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// How long each target runs
+    /// How many seconds each target runs
     #[arg(long, default_value_t = 60, value_name = "N")]
-    seconds: u32,
-    /// Run only these targets
+    pub(crate) seconds: u32,
+    /// How many minutes each target runs
+    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    pub(crate) minutes: Option<u32>,
+    /// How many targets run at once
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    pub(crate) jobs: usize,
+    /// Only these targets
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
-    only: Vec<String>,
+    pub(crate) only: Vec<String>,
+    /// Measure how much of its code each target runs, with the seeds and with what earlier runs have found
+    #[arg(long)]
+    pub(crate) coverage: bool,
 }
 
-/// Runs the targets, and fails at the first that finds something.
-pub(crate) fn run(options: &Options) -> Outcome {
-    let mut targets = Vec::new();
-    for entry in fs::read_dir(workspace::root().join(DIRECTORY).join("fuzz_targets"))? {
-        let path = entry?.path();
-        targets.extend(path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
+impl Options {
+    /// All targets for so many seconds each.
+    pub(crate) fn for_seconds(seconds: u32) -> Self {
+        Self { seconds, minutes: None, jobs: 2, only: Vec::new(), coverage: false }
     }
-    targets.sort_unstable();
-    if let Some(unknown) = options.only.iter().find(|only| !targets.contains(only)) {
-        return Err(format!("no target is called {unknown}; there are: {}", targets.join(", ")).into());
-    }
-    targets.retain(|target| options.only.is_empty() || options.only.contains(target));
+}
+
+/// What this machine lacks.
+pub(crate) fn obstacle() -> Result<(), String> {
     cargo_subcommand("fuzz")?;
-    for target in &targets {
-        let mut fuzz = rustup("nightly", "cargo");
-        // No code is unsafe, and the address sanitizer would only make it slower.
-        fuzz.args(["fuzz", "run", target, "--fuzz-dir", DIRECTORY, "--sanitizer", "none", "--"]);
-        fuzz.arg(format!("-max_total_time={}", options.seconds));
-        succeed(&mut fuzz)
-            .map_err(|why| format!("{target} found something, or could not be built: {why}"))?;
+    first_line(rustup("nightly", "rustc").arg("--version"))
+        .map(drop)
+        .map_err(|why| format!("no nightly compiler ({why})"))
+}
+
+/// Runs the targets to their end, and fails if one of them has found something.
+pub(crate) fn run(options: &Options) -> Outcome {
+    let mut targets = targets::all()?;
+    if let Some(unknown) =
+        options.only.iter().find(|only| !targets.iter().any(|target| target.name == **only))
+    {
+        let names: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
+        return Err(format!("no target is called {unknown}; there are: {}", names.join(", ")).into());
     }
-    println!("{} targets found nothing", targets.len());
+    targets.retain(|target| options.only.is_empty() || options.only.contains(&target.name));
+    obstacle()?;
+    use_locked_versions()?;
+    if options.coverage {
+        return coverage::measure(&targets, &Workspace::load()?.target);
+    }
+    let built = Workspace::load()?.target;
+    let mut build = rustup("nightly", "cargo");
+    // No code is unsafe, and the address sanitizer would only make it slower.
+    build.args(["fuzz", "build", "--fuzz-dir", DIRECTORY, "--sanitizer", "none", "--target", SYSTEM]);
+    build.arg("--target-dir").arg(&built);
+    if let [only] = &*targets {
+        build.arg(&only.name);
+    }
+    succeed(&mut build)?;
+    let seconds = options.minutes.map_or(options.seconds, |minutes| minutes * 60);
+    runs::all(targets, &built, seconds, options.jobs.max(1))
+}
+
+/// Uses the versions of third-party crates that the workspace uses.
+fn use_locked_versions() -> Outcome {
+    let (from, to) = (workspace::root().join("Cargo.lock"), directory().join("Cargo.lock"));
+    let age = |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    if age(&to).is_none_or(|to| age(&from).is_some_and(|from| from > to)) {
+        fs::copy(from, to)?;
+    }
     Ok(())
 }
 
+fn directory() -> PathBuf {
+    workspace::root().join(DIRECTORY)
+}
+
+impl Target {
+    /// The program of the target.
+    fn program(&self, built: &Path) -> PathBuf {
+        built.join(SYSTEM).join("release").join(&self.name)
+    }
+
+    /// A folder of the target, such as that of its seeds. It exists.
+    fn folder(&self, kind: &str) -> Outcome<PathBuf> {
+        let folder = directory().join(kind).join(&self.name);
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+}
+
 const DIRECTORY: &str = "tests/fuzz";
+
+/// The system for which cargo-fuzz builds, as Rust names it.
+const SYSTEM: &str = if cfg!(all(target_os = "macos", target_arch = "aarch64")) {
+    "aarch64-apple-darwin"
+} else if cfg!(target_arch = "aarch64") {
+    "aarch64-unknown-linux-gnu"
+} else {
+    "x86_64-unknown-linux-gnu"
+};

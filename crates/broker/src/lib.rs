@@ -46,7 +46,8 @@ mod accept;
 mod broker;
 mod dial;
 mod error;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
 pub mod fuzzing;
 mod ids;
 mod message_stream;

@@ -463,7 +463,7 @@ impl Router {
 }
 
 /// What tests and the fuzzer check.
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 impl Router {
     /// How many things the router keeps.
     pub(crate) fn size(&self) -> usize {

@@ -27,6 +27,9 @@ mod connection;
 mod error;
 mod exit;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod instances;
 mod launch;

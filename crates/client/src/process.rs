@@ -3,7 +3,7 @@
 pub(crate) mod child;
 mod confined;
 mod environment;
-mod merged;
+pub(crate) mod merged;
 pub(crate) mod owner;
 pub(crate) mod runner;
 pub(crate) mod socket_cleanup;

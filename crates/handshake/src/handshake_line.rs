@@ -173,8 +173,8 @@ fn read_fields(fields: &[&str]) -> Result<HandshakeLine, (HandshakeLineFault, us
         (HandshakeLineFault::Address(error), field, field)
     })?;
     let certificate = match rest.get(1) {
-        // Before v1.0 of go-plugin the sixth field could be other, short text.
-        Some(text) if text.len() > SHORTEST_CERTIFICATE => {
+        // Before v1.0 of go-plugin the sixth field could be other, short text. Padding does not count, because it is not printed.
+        Some(text) if text.trim_end_matches('=').len() > SHORTEST_CERTIFICATE => {
             Some(BASE64.decode(text).map_err(|_| (HandshakeLineFault::Certificate, 5, 5))?)
         }
         _ => None,
@@ -205,10 +205,10 @@ impl fmt::Display for HandshakeLine {
         match self.multiplexing {
             Multiplexing::Yes => f.write_str("|true")?,
             Multiplexing::No => f.write_str("|false")?,
-            Multiplexing::Unspecified | Multiplexing::Unreadable if self.lane.is_some() => {
-                f.write_str("|")?
-            }
-            Multiplexing::Unspecified | Multiplexing::Unreadable => {}
+            // Any text that Go cannot read as a boolean.
+            Multiplexing::Unreadable => f.write_str("|unreadable")?,
+            Multiplexing::Unspecified if self.lane.is_some() => f.write_str("|")?,
+            Multiplexing::Unspecified => {}
         }
         match self.lane {
             Some(version) => write!(f, "|{LANE}{version}"),
@@ -435,7 +435,8 @@ mod tests {
             ],
             certificate in prop::option::of(prop::collection::vec(any::<u8>(), 40..700)),
             multiplexing in prop_oneof![
-                Just(Multiplexing::Unspecified), Just(Multiplexing::Yes), Just(Multiplexing::No)
+                Just(Multiplexing::Unspecified), Just(Multiplexing::Yes), Just(Multiplexing::No),
+                Just(Multiplexing::Unreadable)
             ],
             lane in prop::option::of(any::<u32>()),
         ) {

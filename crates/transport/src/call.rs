@@ -1,5 +1,7 @@
 //! One call as every transport serves it: its refusal, its deadline, its handler, and the limits of its messages.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod handler_body;
 mod incoming;
 mod message_scan;

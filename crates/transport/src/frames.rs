@@ -2,6 +2,8 @@
 
 mod announced_limit;
 mod authority_rewrite;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod header_blocks;
 mod header_limit;
 mod layout;

@@ -1,3 +1,8 @@
 //! What the fuzz targets need. It is not compiled otherwise.
 
-pub use crate::lane::fuzzing::receive;
+pub use crate::{
+    call::fuzzing::{follow_messages, timeouts},
+    frames::fuzzing::{count_messages, merged},
+    http2::fuzzing::mended,
+    lane::fuzzing::{read_frames, receive},
+};

@@ -6,6 +6,8 @@ mod server;
 mod settings;
 
 pub use crate::call::IncomingBody;
+#[cfg(feature = "fuzzing")]
+pub(crate) use client::fuzzing;
 pub use client::{
     AnyBodyChannel, AnyBodyFuture, CallFuture, ChannelError, Choose, Connect, Explain, InfallibleBody,
     PluginChannel, ResponseBody, connect, connect_lazy, is_broken_connection,

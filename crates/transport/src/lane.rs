@@ -10,7 +10,7 @@ mod core;
 mod credit;
 mod error;
 mod frame;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod handles;
 mod headers;

@@ -24,7 +24,8 @@ mod awake;
 mod call;
 mod cleanup;
 mod frames;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
 pub mod fuzzing;
 pub mod http2;
 mod io;

@@ -5,7 +5,9 @@ use std::process::Command;
 use super::{Options, Step, by_cargo, deny, given, msrv, packages, plain};
 use crate::toolchain::{Tool, cargo_subcommand, first_line};
 use crate::workspace::Outcome;
-use crate::{api, cluster, codegen, containers, cross, docs, guide, instructions, interop, terraform, tidy};
+use crate::{
+    api, cluster, codegen, containers, cross, docs, fuzz, guide, instructions, interop, terraform, tidy,
+};
 
 /// All steps for these options.
 pub(super) fn all(options: &Options) -> Vec<Step> {
@@ -22,7 +24,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
             api::obstacle,
             by_xtask("public API", "api --check", || api::run(&api::Options { check: true })),
         ),
-        by_cargo("clippy", "clippy --workspace --all-targets -- -D warnings", &[]),
+        by_cargo("clippy", CLIPPY, &[]),
         // The tests look for the peers that this step builds.
         by_xtask("peers", &format!("interop --build{flag}"), {
             let require = options.require.clone();
@@ -85,8 +87,15 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         cluster::run(&cluster::Options { full, require, ..Default::default() })
     });
     steps.push(given(move || if require { Ok(()) } else { cluster::obstacle(full) }, cluster));
+    if full {
+        let options = fuzz::Options::for_seconds(60);
+        steps.push(given(fuzz::obstacle, by_xtask("fuzz", "fuzz --seconds 60", move || fuzz::run(&options))));
+    }
     steps
 }
+
+/// Clippy, of all crates that have changed since it ran last.
+pub(super) const CLIPPY: &str = "clippy --workspace --all-targets -- -D warnings";
 
 /// Compares the public API with that of the newest release before this commit, if there is one.
 fn semver() -> Step {
@@ -123,6 +132,6 @@ fn unix() -> Result<(), String> {
 }
 
 /// A step that is another command of this program.
-fn by_xtask(name: &'static str, line: &str, run: impl FnOnce() -> Outcome + 'static) -> Step {
+pub(super) fn by_xtask(name: &'static str, line: &str, run: impl FnOnce() -> Outcome + 'static) -> Step {
     Step::new(name, format!("cargo xtask {line}"), || run().into())
 }

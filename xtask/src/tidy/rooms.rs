@@ -82,6 +82,7 @@ const CRATES: &[Crate] = &[
             "folder",
             "supervise",
             "set",
+            "fuzzing",
         ],
     },
     Crate {
@@ -158,8 +159,8 @@ const CRATES: &[Crate] = &[
     Crate {
         folder: "crates/transport",
         rooms: &[
-            "os", "cleanup", "io", "net", "frames", "tls", "meter", "service", "call", "lane", "fuzzing",
-            "http2",
+            "os", "cleanup", "io", "net", "frames", "tls", "meter", "service", "call", "lane", "http2",
+            "fuzzing",
         ],
     },
     Crate {

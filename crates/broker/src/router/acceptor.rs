@@ -159,7 +159,7 @@ impl Acceptor {
         self.expected.clear();
     }
 
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn len(&self) -> usize {
         self.held.len() + self.expected.len()
     }

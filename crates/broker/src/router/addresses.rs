@@ -104,7 +104,7 @@ impl Addresses {
         self.retain(|_, entry| entry.link != link);
     }
 
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn len(&self) -> usize {
         self.count
     }

@@ -169,7 +169,7 @@ impl Dialer {
         knocked.chain(admitted).for_each(|ticket| self.note(ticket, Progress::Lost));
     }
 
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn len(&self) -> usize {
         self.knocked.len() + self.admitted.len()
     }

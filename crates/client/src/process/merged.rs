@@ -16,21 +16,21 @@ use tokio::{
 ///
 /// The first half has the handshake line, and ends after it. It has nothing before the second half has been read as far: both
 /// have to be read at the same time.
-pub(super) fn split<R: AsyncRead + Unpin>(output: R) -> (LineHalf, LogHalf<R>) {
+pub(crate) fn split<R: AsyncRead + Unpin>(output: R) -> (LineHalf, LogHalf<R>) {
     let (found, line) = oneshot::channel();
     let scanner = Scanner { found: Some(found), held: Vec::new(), is_log: false, log: Vec::new() };
     (LineHalf { line: Some(line), unread: Vec::new() }, LogHalf { output, scanner, unread: Vec::new() })
 }
 
 /// The handshake line, in the place of stdout.
-pub(super) struct LineHalf {
+pub(crate) struct LineHalf {
     /// `None` once the line has come, or cannot come any more.
     line: Option<oneshot::Receiver<Vec<u8>>>,
     unread: Vec<u8>,
 }
 
 /// Everything but the handshake line, in the place of stderr.
-pub(super) struct LogHalf<R> {
+pub(crate) struct LogHalf<R> {
     output: R,
     scanner: Scanner,
     /// Bytes of the log that have been taken out of the scanner.

@@ -444,50 +444,11 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
-    use crate::frames::layout::SETTINGS;
+    use crate::frames::{fuzzing::merged as read, layout::SETTINGS};
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let [_, a, b, c] = u32::try_from(payload.len()).expect("short").to_be_bytes();
         [&[a, b, c, kind, flags, 0, 0, 0, 1], payload].concat()
-    }
-
-    /// Returns the bytes that are read when these bytes arrive `chunk` at a time and are read `room` at a time.
-    fn read(bytes: &[u8], chunk: usize, room: usize) -> Vec<u8> {
-        let mut io = chunks(bytes, chunk);
-        let mut blocks = HeaderBlocks::client(&mut io, 16, HeaderLimit::new(100));
-        let (mut all, mut cx) = (Vec::new(), Context::from_waker(std::task::Waker::noop()));
-        loop {
-            let mut buf = vec![0; room];
-            let mut buf = ReadBuf::new(&mut buf);
-            match Pin::new(&mut blocks).poll_read(&mut cx, &mut buf) {
-                Poll::Ready(Ok(())) if buf.filled().is_empty() => return all,
-                Poll::Ready(Ok(())) => all.extend_from_slice(buf.filled()),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    struct Chunks(std::collections::VecDeque<Vec<u8>>);
-
-    fn chunks(bytes: &[u8], chunk: usize) -> Chunks {
-        Chunks(bytes.chunks(chunk).map(<[u8]>::to_vec).collect())
-    }
-
-    impl AsyncRead for Chunks {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            buf: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            if let Some(mut chunk) = self.0.pop_front() {
-                let rest = chunk.split_off(chunk.len().min(buf.remaining()));
-                buf.put_slice(&chunk);
-                if !rest.is_empty() {
-                    self.0.push_front(rest);
-                }
-            }
-            Poll::Ready(Ok(()))
-        }
     }
 
     #[track_caller]

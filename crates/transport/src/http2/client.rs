@@ -6,6 +6,8 @@ mod channel;
 mod connect;
 mod connection;
 mod error_status;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod open;
 mod peer;
 mod reason;

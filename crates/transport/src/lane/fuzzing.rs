@@ -7,13 +7,17 @@ use http::{HeaderMap, StatusCode, uri::PathAndQuery};
 
 use super::{
     core::{Core, Role},
+    frame::{self, Hello},
     limits::Limits,
 };
 use crate::frames::HeaderLimit;
 
 /// Lets a side receive these bytes in pieces. Between the pieces it reads, responds, sends and drops calls, as the first byte of each
-/// piece says. Panics if the side keeps more than its limits allow.
-#[cfg_attr(test, expect(unreachable_pub, reason = "the fuzz targets use it"))]
+/// piece says.
+///
+/// # Panics
+/// If the side keeps more than its limits allow.
+#[cfg_attr(not(feature = "fuzzing"), expect(unreachable_pub, reason = "the fuzz targets use it"))]
 pub fn receive(client: bool, pieces: &[&[u8]]) {
     let limits =
         Limits { call: 4096, connection: 8192, max_frame: 2048, max_headers: HeaderLimit::new(1024) };
@@ -67,12 +71,29 @@ pub fn receive(client: bool, pieces: &[&[u8]]) {
     }
 }
 
+/// Reads frames until the bytes end or are no frame. Each frame that is written again is read as the same frame.
+///
+/// # Panics
+/// If it is not.
+#[cfg_attr(not(feature = "fuzzing"), expect(dead_code, unreachable_pub, reason = "the fuzz targets use it"))]
+pub fn read_frames(bytes: &[u8]) {
+    let own = Hello { max_frame: 1 << 16, max_headers: 1 << 16, ..Hello::default() };
+    let mut input = BytesMut::from(bytes);
+    while let Ok(Some(frame)) = frame::decode(&mut input, &own) {
+        let mut written = BytesMut::new();
+        frame::encode(&frame, &mut written);
+        let again = frame::decode(&mut written, &Hello { max_frame: u32::MAX, max_headers: u32::MAX, ..own });
+        assert_eq!(again.ok().flatten().as_ref(), Some(&frame));
+        assert!(written.is_empty(), "a frame is written as one frame");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::lane::frame::{self, Frame};
+    use crate::lane::frame::Frame;
 
     proptest! {
         #[test]

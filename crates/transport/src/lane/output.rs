@@ -50,7 +50,7 @@ impl Output {
     }
 
     /// Takes everything, as if it had been written.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn take_all(&mut self) -> Option<Bytes> {
         let mut all = BytesMut::new();
         self.parts.drain(..).for_each(|part| all.extend_from_slice(&part));

@@ -30,8 +30,13 @@ pub(super) struct RecordedCall {
 impl Recording {
     /// Reads one run, counted from 1, or the last one. Returns the number of runs if the file does not have this one.
     pub(super) fn read(path: &Path, run: Option<usize>) -> io::Result<Result<Self, usize>> {
+        Ok(Self::parse(&fs::read_to_string(path)?, run)?)
+    }
+
+    /// Reads one run from the text of a recording, as [`read`](Self::read) does.
+    pub(super) fn parse(text: &str, run: Option<usize>) -> serde_json::Result<Result<Self, usize>> {
         let mut runs: Vec<Run> = Vec::new();
-        for line in fs::read_to_string(path)?.lines() {
+        for line in text.lines() {
             let event: Value = serde_json::from_str(line)?;
             if event["kind"] == "started" {
                 runs.push(Run::default());
@@ -113,8 +118,6 @@ fn metadata(entries: &Value) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use super::*;
 
     const LINES: &str = r#"{"kind":"started"}
@@ -131,9 +134,7 @@ mod tests {
 
     #[test]
     fn the_calls_of_the_host_are_read_in_their_order() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(LINES.as_bytes()).unwrap();
-        let first = Recording::read(file.path(), Some(1)).unwrap().unwrap();
+        let first = Recording::parse(LINES, Some(1)).unwrap().unwrap();
         assert_eq!(first.version, Some(3));
         let [one, stdio] = first.calls.as_slice() else { panic!("{first:?}") };
         assert_eq!((one.method.as_str(), one.is_of_the_protocol()), ("a.A/One", false));
@@ -141,9 +142,9 @@ mod tests {
         assert_eq!((&one.requests, &one.responses), (&vec![vec![1]], &vec![vec![]]));
         assert_eq!((one.status.clone(), one.is_incomplete), (Some((5, "no".to_owned())), false));
         assert!(stdio.is_of_the_protocol() && stdio.is_incomplete && stdio.status.is_none());
-        assert!(Recording::read(file.path(), None).unwrap().unwrap().calls.is_empty());
+        assert!(Recording::parse(LINES, None).unwrap().unwrap().calls.is_empty());
         for missing in [0, 3] {
-            assert_eq!(Recording::read(file.path(), Some(missing)).unwrap().unwrap_err(), 2);
+            assert_eq!(Recording::parse(LINES, Some(missing)).unwrap().unwrap_err(), 2);
         }
     }
 }

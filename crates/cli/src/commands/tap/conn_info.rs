@@ -35,7 +35,8 @@ impl ConnInfo {
                     this.address = text(message, &at)?;
                     this.address_at = at;
                 }
-                (4, Value::Bytes(at)) => this.knock = Some(Knock::read(message.get(at)?)?),
+                // A message that comes twice is merged, as every implementation of protobuf does.
+                (4, Value::Bytes(at)) => this.knock.get_or_insert_default().merge(message.get(at)?)?,
                 _ => {}
             }
         }
@@ -44,17 +45,17 @@ impl ConnInfo {
 }
 
 impl Knock {
-    fn read(message: &[u8]) -> Option<Self> {
-        let mut this = Self::default();
+    /// Takes the fields of an encoded knock. Returns `None` if it is invalid.
+    fn merge(&mut self, message: &[u8]) -> Option<()> {
         let mut fields = Fields { all: message, at: 0 };
         while let Some((number, value)) = fields.next()? {
             match (number, value) {
-                (2, Value::Number(ack)) => this.ack = ack != 0,
-                (3, Value::Bytes(at)) => this.error = text(message, &at)?,
+                (2, Value::Number(ack)) => self.ack = ack != 0,
+                (3, Value::Bytes(at)) => self.error = text(message, &at)?,
                 _ => {}
             }
         }
-        Some(this)
+        Some(())
     }
 }
 
