@@ -49,8 +49,8 @@ async fn inherit_connection() {
 #[tokio::test]
 async fn lane() {
     let announced = |plugin: &Plugin| plugin.handshake_line().expect("launched").lane;
-    assert_eq!(announced(&launch(&[]).await), None);
-    assert_eq!(announced(&launch(&[("PLUGIN_LANE", "true")]).await), Some(LANE_VERSION));
+    assert_eq!(announced(&launch(&[]).await), Some(LANE_VERSION));
+    assert_eq!(announced(&launch(&[("PLUGIN_LANE", "false")]).await), None);
 }
 
 /// The TCP port of a plugin whose host has this port range.
