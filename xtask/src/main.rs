@@ -19,6 +19,7 @@ mod interop;
 mod leaks;
 mod markdown;
 mod picture;
+mod soak;
 mod terraform;
 mod texts;
 mod tidy;
@@ -69,6 +70,8 @@ enum Command {
     Terraform(terraform::Options),
     /// Run plugins in containers of a real Podman
     Containers(containers::Options),
+    /// Drive plugins in three languages for minutes or hours, with faults, and check what must hold
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Command::Picture => picture::run(),
         Command::Terraform(options) => terraform::run(&options),
         Command::Containers(options) => containers::run(&options),
+        Command::Soak(options) => soak::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
