@@ -125,7 +125,7 @@ async fn end(caller: &Caller, plugin: Plugin, pid: u32, end: End, language: Lang
     match end {
         End::ShutDown => {
             faults.fault("shut down");
-            expect(caller, plugin.shut_down().await, |exit| *exit == Exit::Clean);
+            expect(caller, &plugin.shut_down().await, |exit| *exit == Exit::Clean);
         }
         End::Drop => {
             faults.fault("handle dropped");
@@ -136,7 +136,7 @@ async fn end(caller: &Caller, plugin: Plugin, pid: u32, end: End, language: Lang
             kill(caller, pid);
             exited(caller, &plugin, |reason| *reason == ExitReason::Signal(Signal::KILL)).await;
             gone(caller).await;
-            expect(caller, plugin.shut_down().await, |exit| {
+            expect(caller, &plugin.shut_down().await, |exit| {
                 *exit == Exit::Failed(ExitReason::Signal(Signal::KILL))
             });
         }
@@ -173,7 +173,7 @@ async fn end(caller: &Caller, plugin: Plugin, pid: u32, end: End, language: Lang
             faults.fault("shut down while stopped");
             if stopped(caller, pid).await {
                 let exit = plugin.shut_down_within(Duration::from_millis(100)).await;
-                expect(caller, exit, |exit| matches!(exit, Exit::Killed { .. }));
+                expect(caller, &exit, |exit| matches!(exit, Exit::Killed { .. }));
             }
         }
         End::Memory => memory(caller, plugin, pid, language).await,
@@ -274,8 +274,8 @@ async fn gone(caller: &Caller) {
     caller.expect_code("a call of a plugin that is gone", called, Code::Unavailable);
 }
 
-fn expect(caller: &Caller, exit: Exit, is_right: impl Fn(&Exit) -> bool) {
-    if !is_right(&exit) {
+fn expect(caller: &Caller, exit: &Exit, is_right: impl Fn(&Exit) -> bool) {
+    if !is_right(exit) {
         caller.broken(format_args!("the plugin ended in another way: {exit}"));
     }
 }

@@ -54,8 +54,8 @@ impl Drop for Lowered {
     fn drop(&mut self) {
         // A process that is gone needs no limit.
         let _ = match self.pid {
-            Some(pid) => prlimit(Some(pid), self.resource, self.before.clone()).map(drop),
-            None => setrlimit(self.resource, self.before.clone()),
+            Some(pid) => prlimit(Some(pid), self.resource, self.before).map(drop),
+            None => setrlimit(self.resource, self.before),
         };
     }
 }

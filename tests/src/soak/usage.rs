@@ -121,7 +121,8 @@ pub(crate) async fn rest(
 /// Compares the memory of each process at the rests after the warm-up, and the descriptors and threads of the plugins.
 pub(crate) fn flatness(rests: &[Sample]) -> Vec<Flatness> {
     let end = rests.last().map_or(0.0, |last| last.seconds);
-    let warm: Vec<&Sample> = rests.iter().filter(|rest| rest.seconds >= WARM_UP * end).collect();
+    let warm: Vec<&Sample> =
+        rests.iter().filter(|rest| rest.seconds >= (WARM_UP * end).max(LEAST_WARM_UP)).collect();
     let times: Vec<f64> = warm.iter().map(|rest| rest.seconds).collect();
     if times.len() < FEWEST {
         return Vec::new();
@@ -159,6 +160,9 @@ pub(crate) fn flatness(rests: &[Sample]) -> Vec<Flatness> {
 
 /// The first part of the run, in which caches and free lists are filled.
 const WARM_UP: f64 = 0.2;
+
+/// The seconds that it takes at least.
+const LEAST_WARM_UP: f64 = 120.0;
 
 /// The rests without which no line is drawn.
 const FEWEST: usize = 4;

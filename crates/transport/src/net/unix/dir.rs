@@ -49,10 +49,14 @@ struct Private {
 impl Private {
     /// Removes the directory, with everything in it.
     fn remove(self) {
-        let Self { guard, dir, at_exit } = self;
-        drop(guard);
+        let (dir, at_exit) = self.unguarded();
         cleanup::remove_dir(dir.keep());
         drop(at_exit);
+    }
+
+    fn unguarded(self) -> (TempDir, Registration) {
+        let Self { guard: _guard, dir, at_exit } = self;
+        (dir, at_exit)
     }
 }
 
