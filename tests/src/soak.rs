@@ -206,6 +206,9 @@ async fn rounds(
         while let Some(resident) = working.join_next().await {
             residents.push(resident?);
         }
+        for resident in &residents {
+            resident.tidy_up().await;
+        }
         // The first rests are those of caches that fill.
         let sample = usage::rest(world, begun, &pids, rests.get(2)).await;
         progress(world, &sample);

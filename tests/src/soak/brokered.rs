@@ -69,7 +69,11 @@ pub(crate) async fn try_open_sub(caller: &Caller, broker: &Broker, ticks: i64) -
         sub.close(within(DEADLINE, CloseRequest {})).await?;
         Ok((greeting.text, values))
     };
-    let dialled = caller.bounded("Greet", DEADLINE, call).await?;
+    let dialled = caller.bounded("Greet", DEADLINE, call).await;
+    if !matches!(dialled, Some(Ok(_))) {
+        caller.sub_is_open(opened.broker_id);
+    }
+    let dialled = dialled?;
     Some(dialled.map(|(greeting, values)| {
         let counts = &caller.world.counts;
         counts.brokered.fetch_add(1, Relaxed);
@@ -79,4 +83,17 @@ pub(crate) async fn try_open_sub(caller: &Caller, broker: &Broker, ticks: i64) -
             caller.broken(format_args!("Sub {label} has other answers: {greeting:?}, {values:?}"));
         }
     }))
+}
+
+/// Closes the services of the plugin that could not be called because of a fault.
+pub(crate) async fn close_open_subs(caller: &Caller, broker: &Broker) {
+    for id in caller.take_open_subs() {
+        let call = async {
+            let channel = broker.dial(ServiceId(id)).await;
+            let channel = channel.map_err(|error| Status::aborted(in_one_line(&error)))?;
+            message(SubClient::new(channel).close(within(DEADLINE, CloseRequest {}))).await
+        };
+        // The plugin may have ended the service by itself.
+        let _ = caller.bounded("Close", DEADLINE, call).await;
+    }
 }

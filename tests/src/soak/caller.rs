@@ -35,6 +35,8 @@ struct Ledger {
     next: AtomicU64,
     /// The numbers of the stored values that were acknowledged.
     stored: Mutex<Vec<u64>>,
+    /// The brokered services of the plugin that could not be called, and so still wait for their end.
+    open_subs: Mutex<Vec<u32>>,
     /// Whether the plugin may be gone.
     ends: AtomicBool,
 }
@@ -76,6 +78,16 @@ impl Caller {
 
     pub(crate) fn stored(&self, number: u64) {
         self.ledger.stored.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+    }
+
+    /// Keeps the id of a service that the plugin serves until its `Close` is called.
+    pub(crate) fn sub_is_open(&self, id: u32) {
+        self.ledger.open_subs.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+    }
+
+    /// Returns the ids of these services, once.
+    pub(crate) fn take_open_subs(&self) -> Vec<u32> {
+        std::mem::take(&mut self.ledger.open_subs.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A stored value that was acknowledged.

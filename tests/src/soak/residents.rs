@@ -7,6 +7,7 @@ use rpcplugin::{Exit, Plugin};
 use tokio::time::timeout;
 
 use crate::soak::{
+    brokered::close_open_subs,
     caller::Caller,
     launching::{self, group_is_gone},
     life::take,
@@ -44,6 +45,11 @@ impl Resident {
         }
         self.caller.audit(&mut self.rng).await;
         self
+    }
+
+    /// Prepares for a rest, while no other slot works: ends what faults have left open.
+    pub(crate) async fn tidy_up(&self) {
+        close_open_subs(&self.caller, self.plugin.broker()).await;
     }
 
     /// Shuts the plugin down.
