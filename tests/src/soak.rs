@@ -206,11 +206,12 @@ async fn rounds(
         while let Some(resident) = working.join_next().await {
             residents.push(resident?);
         }
+        let mut stay = 0;
         for resident in &residents {
-            resident.tidy_up().await;
+            stay += resident.tidy_up().await;
         }
         // The first rests are those of caches that fill.
-        let sample = usage::rest(world, begun, &pids, rests.get(2)).await;
+        let sample = usage::rest(world, begun, &pids, rests.get(2), stay).await;
         progress(world, &sample);
         rests.push(sample);
     }
@@ -219,7 +220,7 @@ async fn rounds(
     for resident in residents {
         resident.end().await;
     }
-    let last = usage::rest(world, begun, &[], None).await;
+    let last = usage::rest(world, begun, &[], None, 0).await;
     if last.files > 0 || last.children > before.children || last.tasks > before.tasks {
         let files = launching::files(&world.sockets);
         world.broken("end", format_args!("something is left: {last:?}, {files:?}"));

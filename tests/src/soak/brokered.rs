@@ -93,7 +93,9 @@ pub(crate) async fn close_open_subs(caller: &Caller, broker: &Broker) {
             let channel = channel.map_err(|error| Status::aborted(in_one_line(&error)))?;
             message(SubClient::new(channel).close(within(DEADLINE, CloseRequest {}))).await
         };
-        // The plugin may have ended the service by itself.
-        let _ = caller.bounded("Close", DEADLINE, call).await;
+        // The address of a service can be dialled once. Without it the service stays, as the contract of the kit has it.
+        if !matches!(caller.bounded("Close", DEADLINE, call).await, Some(Ok(_))) {
+            caller.sub_stays();
+        }
     }
 }

@@ -37,6 +37,8 @@ struct Ledger {
     stored: Mutex<Vec<u64>>,
     /// The brokered services of the plugin that could not be called, and so still wait for their end.
     open_subs: Mutex<Vec<u32>>,
+    /// How many of them could not be closed either.
+    unclosed: AtomicU64,
     /// Whether the plugin may be gone.
     ends: AtomicBool,
 }
@@ -83,6 +85,16 @@ impl Caller {
     /// Keeps the id of a service that the plugin serves until its `Close` is called.
     pub(crate) fn sub_is_open(&self, id: u32) {
         self.ledger.open_subs.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+    }
+
+    /// Counts such a service as one that stays until the plugin ends.
+    pub(crate) fn sub_stays(&self) {
+        self.ledger.unclosed.fetch_add(1, Relaxed);
+    }
+
+    /// How many services stay, each with a socket.
+    pub(crate) fn subs_that_stay(&self) -> u64 {
+        self.ledger.unclosed.load(Relaxed)
     }
 
     /// Returns the ids of these services, once.

@@ -96,10 +96,15 @@ async fn suspend(caller: &Caller, pid: u32) {
     calls::echo(caller, &mut Rng::with_seed(1)).await;
 }
 
+/// Stops the plugin. Returns whether it has stopped. If the host cannot see that, the plugin goes on.
 async fn stopped(caller: &Caller, pid: u32) -> bool {
+    let since = caller.world.weather();
     let stopped = spawn_blocking(move || os::suspend(pid)).await;
     let Err(error) = stopped.unwrap_or_else(|error| Err(error.into())) else { return true };
-    caller.broken(format_args!("SIGSTOP: {error}"));
+    let _ = os::resume(pid);
+    if caller.world.was_calm(since) {
+        caller.broken(format_args!("SIGSTOP: {error}"));
+    }
     false
 }
 
@@ -215,9 +220,14 @@ async fn kill_busy(caller: &Caller, plugin: &Plugin, pid: u32) {
 /// The plugin asks for more memory than it may have. It ends, or refuses the call.
 async fn memory(caller: &Caller, plugin: Plugin, pid: u32, language: Language) {
     caller.world.counts.fault("memory limit");
+    let since = caller.world.weather();
     let lowered = match Lowered::memory_of(pid, 64 << 20) {
         Ok(lowered) => lowered,
-        Err(error) => return caller.broken(format_args!("the limit of memory: {error}")),
+        Err(error) if caller.world.was_calm(since) => {
+            return caller.broken(format_args!("the limit of memory: {error}"));
+        }
+        // The host cannot see how much the plugin has.
+        Err(_) => return,
     };
     let mut kit = caller.kit.clone();
     let call = message(kit.big_payload(within(DEADLINE, BigPayloadRequest { n: 1 << 30, seed: 1 })));

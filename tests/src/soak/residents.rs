@@ -47,9 +47,11 @@ impl Resident {
         self
     }
 
-    /// Prepares for a rest, while no other slot works: ends what faults have left open.
-    pub(crate) async fn tidy_up(&self) {
+    /// Prepares for a rest, while no other slot works: ends what faults have left open. Returns how many brokered services
+    /// stay all the same.
+    pub(crate) async fn tidy_up(&self) -> u64 {
         close_open_subs(&self.caller, self.plugin.broker()).await;
+        self.caller.subs_that_stay()
     }
 
     /// Shuts the plugin down.
