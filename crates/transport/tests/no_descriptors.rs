@@ -1,14 +1,42 @@
-//! A directory that is dropped while the process can open no further file, and so cannot list the files in it.
+//! Sockets and their directories in a process that can open few files, or no file.
 //!
 //! The test is alone in its process, because it lowers the limit of the process.
 #![cfg(unix)]
 
-use std::fs;
+use std::{fs, os::fd::AsRawFd as _};
 
-use rpcplugin_transport::SocketDir;
+use rpcplugin_transport::{Listener, SocketDir};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[test]
+fn nothing_stays_that_a_shortage_of_descriptors_leaves() {
+    a_directory_that_cannot_be_listed_is_removed_later();
+    a_socket_whose_file_cannot_be_opened_leaves_no_file();
+}
+
+/// The file is opened after the socket is bound.
+fn a_socket_whose_file_cannot_be_opened_leaves_no_file() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _inside = runtime.enter();
+    let parent = tempfile::tempdir_in("/tmp").expect("a directory");
+    let dir = SocketDir::private_in(parent.path(), None).expect("a directory");
+    let sockets = || {
+        let entries = fs::read_dir(dir.path()).expect("there").flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("plugin")).count()
+    };
+    let before = getrlimit(Resource::Nofile);
+    // Below the limit are no gaps: the next descriptor has this number.
+    let next = u64::try_from(fs::File::open("/dev/null").expect("there").as_raw_fd()).expect("a number");
+    for more in 0..4 {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(next + more), maximum: before.maximum })
+            .expect("lower");
+        let bound = Listener::unix_in(&dir);
+        setrlimit(Resource::Nofile, before).expect("as it was");
+        assert_eq!(bound.is_ok(), more == 3, "with {more} descriptors");
+        assert_eq!(sockets(), usize::from(more == 3), "with {more} descriptors");
+    }
+}
+
 fn a_directory_that_cannot_be_listed_is_removed_later() {
     let parent = tempfile::tempdir_in("/tmp").expect("a directory");
     let dir = || SocketDir::private_in(parent.path(), None).expect("a directory");
