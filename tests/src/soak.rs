@@ -43,7 +43,10 @@ use self::{
     whole_host::{SmallDisk, WholeHost},
     world::{Programs, World},
 };
-use crate::{os::usage::allow_many_files, support::signals};
+use crate::{
+    os::{Termination, usage::allow_many_files},
+    support::signals,
+};
 
 /// Drives plugins with faults, and checks what must hold.
 #[derive(Debug, Parser)]
@@ -118,7 +121,7 @@ pub fn main() -> ExitCode {
         .thread_keep_alive(Duration::from_millis(500))
         .enable_all()
         .build();
-    match runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(args))) {
+    match runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run_or_stop(args))) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -128,8 +131,17 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Args) -> Outcome<bool> {
+/// Dropping the run kills its plugins, and removes its files and its small disk.
+async fn run_or_stop(args: Args) -> Outcome<bool> {
     signals::reset_ignored();
+    let mut termination = Termination::new()?;
+    tokio::select! {
+        done = run(args) => done,
+        () = termination.requested() => Err("stopped by a signal".into()),
+    }
+}
+
+async fn run(args: Args) -> Outcome<bool> {
     fs::create_dir_all(&args.out)?;
     // The path of a socket must be short.
     let base = tempfile::Builder::new().prefix("soak").tempdir_in("/tmp")?;

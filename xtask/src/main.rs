@@ -19,6 +19,7 @@ mod interop;
 mod leaks;
 mod markdown;
 mod picture;
+mod schedules;
 mod soak;
 mod terraform;
 mod texts;
@@ -70,6 +71,8 @@ enum Command {
     Terraform(terraform::Options),
     /// Run plugins in containers of a real Podman
     Containers(containers::Options),
+    /// Go through many orders of events in the broker, in a shutdown and in supervision
+    Schedules(schedules::Options),
     /// Drive plugins in three languages for minutes or hours, with faults, and check what must hold
     Soak(soak::Options),
 }
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Command::Picture => picture::run(),
         Command::Terraform(options) => terraform::run(&options),
         Command::Containers(options) => containers::run(&options),
+        Command::Schedules(options) => schedules::run(&options),
         Command::Soak(options) => soak::run(&options),
     };
     match done {
