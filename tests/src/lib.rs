@@ -13,6 +13,8 @@ pub mod kit_host;
 pub mod kit_plugin;
 pub mod os;
 pub mod raw_http2;
+#[cfg(target_os = "linux")]
+pub mod soak;
 pub mod support;
 pub mod terraform_demo;
 pub mod tracing_support;

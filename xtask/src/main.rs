@@ -19,6 +19,8 @@ mod interop;
 mod leaks;
 mod markdown;
 mod picture;
+mod schedules;
+mod soak;
 mod terraform;
 mod texts;
 mod third_party;
@@ -72,6 +74,10 @@ enum Command {
     ThirdParty(third_party::Options),
     /// Run plugins in containers of a real Podman
     Containers(containers::Options),
+    /// Go through many orders of events in the broker, in a shutdown and in supervision
+    Schedules(schedules::Options),
+    /// Drive plugins in three languages for minutes or hours, with faults, and check what must hold
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -92,6 +98,8 @@ fn main() -> ExitCode {
         Command::Terraform(options) => terraform::run(&options),
         Command::ThirdParty(options) => third_party::run(&options),
         Command::Containers(options) => containers::run(&options),
+        Command::Schedules(options) => schedules::run(&options),
+        Command::Soak(options) => soak::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ mod arrows;
 mod checks;
 mod examples;
 mod excerpts;
+mod faults;
 mod imports;
 mod lines;
 mod links;
@@ -34,6 +35,7 @@ const RULES: &[Rule] = &[
     ("excerpts", excerpts::check),
     ("links", links::check),
     ("checks", checks::check),
+    ("faults", faults::check),
     // The tables of the README and of `docs/` are those of the recorded results.
     ("performance", |subject| bench::check(|path| subject.read(path))),
     ("interop", |subject| interop::check_table(|path| subject.read(path))),

@@ -3,8 +3,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    path::PathBuf,
+    fs, io,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, Once, PoisonError},
 };
 
@@ -27,11 +27,14 @@ pub(crate) enum Leftover {
 pub(crate) struct Registration(u64);
 
 /// The leftovers of the process. There is one list because a process exits once.
-static LEFTOVERS: Mutex<Leftovers> = Mutex::new(Leftovers { next: 0, entries: BTreeMap::new() });
+static LEFTOVERS: Mutex<Leftovers> =
+    Mutex::new(Leftovers { next: 0, entries: BTreeMap::new(), postponed: Vec::new() });
 
 struct Leftovers {
     next: u64,
     entries: BTreeMap<u64, Leftover>,
+    /// Directories that could not be removed when their time had come.
+    postponed: Vec<PathBuf>,
 }
 
 /// Registers a leftover for removal at exit.
@@ -52,8 +55,36 @@ pub(crate) fn register(leftover: Leftover) -> Registration {
 pub fn remove_sockets() {
     // A thread that holds the lock is ending, or registers a socket that is younger than this call.
     let Ok(mut leftovers) = LEFTOVERS.try_lock() else { return };
-    for leftover in std::mem::take(&mut leftovers.entries).into_values() {
+    let postponed = std::mem::take(&mut leftovers.postponed).into_iter().map(Leftover::Dir);
+    for leftover in std::mem::take(&mut leftovers.entries).into_values().chain(postponed) {
         leftover.remove();
+    }
+}
+
+/// Removes a directory that this process has made, with everything in it.
+///
+/// The files in it cannot be listed while the process can open no further file. Then the directory is removed at the
+/// next call of [`remove_postponed`], or at exit.
+pub(crate) fn remove_dir(dir: PathBuf) {
+    if !is_removed(&dir) {
+        lock().postponed.push(dir);
+    }
+}
+
+/// Removes the directories that could not be removed before.
+pub(crate) fn remove_postponed() {
+    let postponed = lock().postponed.clone();
+    let removed: Vec<PathBuf> = postponed.into_iter().filter(|dir| is_removed(dir)).collect();
+    if !removed.is_empty() {
+        lock().postponed.retain(|dir| !removed.contains(dir));
+    }
+}
+
+/// Removes a directory. Returns whether it is gone. An empty one is removed without a descriptor.
+fn is_removed(dir: &Path) -> bool {
+    match fs::remove_dir_all(dir) {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound || fs::remove_dir(dir).is_ok(),
     }
 }
 
@@ -79,4 +110,26 @@ impl Drop for Registration {
 
 fn lock() -> MutexGuard<'static, Leftovers> {
     LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_be_removed_yet_is_removed_later() {
+        let base = tempfile::tempdir().expect("a directory");
+        let dir = base.path().join("dir");
+        // A file in its place cannot be removed as a directory.
+        fs::write(&dir, "").expect("writable");
+        remove_dir(dir.clone());
+        assert!(lock().postponed.contains(&dir));
+        remove_postponed();
+        assert!(lock().postponed.contains(&dir), "it is still there");
+        fs::remove_file(&dir).expect("there");
+        fs::create_dir(&dir).expect("made");
+        fs::write(dir.join("file"), "").expect("writable");
+        remove_postponed();
+        assert!(!dir.exists() && !lock().postponed.contains(&dir));
+    }
 }

@@ -38,12 +38,34 @@ struct Inner {
     private: Mutex<Option<Private>>,
 }
 
-/// A directory that this process made. The fields are dropped in this order.
+/// A directory that this process made.
 #[derive(Debug)]
 struct Private {
     guard: DirGuard,
     dir: TempDir,
     at_exit: Registration,
+}
+
+impl Private {
+    /// Removes the directory, with everything in it.
+    fn remove(self) {
+        let (dir, at_exit) = self.unguarded();
+        cleanup::remove_dir(dir.keep());
+        drop(at_exit);
+    }
+
+    fn unguarded(self) -> (TempDir, Registration) {
+        let Self { guard: _guard, dir, at_exit } = self;
+        (dir, at_exit)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(private) = self.private.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            private.remove();
+        }
+    }
 }
 
 impl SocketDir {
@@ -71,6 +93,7 @@ impl SocketDir {
     /// [`SocketDirError`] when no directory can be made or shared, or when no socket would fit.
     pub fn private_in(parent: &Path, group: Option<SocketGroup>) -> Result<Self, SocketDirError> {
         warn_if_open(parent);
+        cleanup::remove_postponed();
         let create = |source| SocketDirError::Create { parent: parent.to_owned(), source };
         // A peer with another working directory needs an absolute path.
         let parent = std::path::absolute(parent).map_err(create)?;
@@ -117,8 +140,10 @@ impl SocketDir {
 
     /// Removes a private directory now, with everything in it, even if clones are left. Any other directory stays.
     pub fn remove(&self) {
-        let removed = self.0.private.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(removed);
+        let private = self.0.private.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(private) = private {
+            private.remove();
+        }
     }
 
     /// Leaves a private directory in place for another process.

@@ -26,7 +26,11 @@ impl SocketFile {
     ) -> Result<Self, SocketDirError> {
         let path = path.as_path().to_owned();
         let share = |source| SocketDirError::Share { path: path.clone(), source };
-        let bound = BoundFile::find(&path).map_err(share)?;
+        let bound = BoundFile::find(&path).map_err(|source| {
+            // A process without descriptors for this must not leave the file.
+            BoundFile::discard(&path);
+            share(source)
+        })?;
         let leftover = || Leftover::Socket(path.clone(), bound.id());
         let this = Self { file: leftover(), _at_exit: cleanup::register(leftover()), _dir: dir };
         match group {

@@ -83,6 +83,11 @@ pub(crate) fn share_dir(path: &Path, group: u32) -> io::Result<()> {
     Ok(rustix::fs::fchmod(&dir, Mode::RWXU | Mode::RWXG)?)
 }
 
+/// Whether this process can have bound the socket of this file.
+fn is_own_socket(metadata: &Metadata) -> bool {
+    is_socket(metadata) && is_own(metadata) && metadata.nlink() == 1
+}
+
 /// The file of a socket that this process has bound. No system call on it follows a symbolic link. On Linux it stays
 /// the same file when another file comes to its path.
 #[derive(Debug)]
@@ -96,10 +101,17 @@ impl BoundFile {
     /// Finds the socket at the path. Fails if this process cannot have bound the file that is there.
     pub(crate) fn find(path: &Path) -> io::Result<Self> {
         let (file, metadata) = imp::File::open(path)?;
-        if !is_socket(&metadata) || !is_own(&metadata) || metadata.nlink() != 1 {
+        if !is_own_socket(&metadata) {
             return Err(io::Error::other("another file has come to the place of the socket"));
         }
         Ok(Self { file, mode: mode(&metadata), id: (metadata.dev(), metadata.ino()) })
+    }
+
+    /// Removes the file of a socket that this process has bound and cannot open. Any other file stays. Needs no descriptor.
+    pub(crate) fn discard(path: &Path) {
+        if fs::symlink_metadata(path).is_ok_and(|found| is_own_socket(&found)) {
+            let _ = fs::remove_file(path);
+        }
     }
 
     pub(crate) fn id(&self) -> FileId {
