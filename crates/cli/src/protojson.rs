@@ -5,11 +5,13 @@
 //!
 //! Differences from `protojson`:
 //!
+//! - Terraform's `DynamicValue` has its value in place of its bytes: `{"msgpack": {"id": 7}}`. Base64 is read as well.
 //! - Rejected here, because `protojson` drops a part: a number in quotes with other characters behind it (`"1 2"`), an exponent without
 //!   digits (`1e`), and a tenth decimal digit of a second after a comma.
 //! - Written here, because nothing is lost: an `Any` of an unknown type (with its bytes in base64), and a message without its
 //!   required fields.
 
+mod dynamic_value;
 mod fault;
 mod field;
 mod key;

@@ -183,7 +183,7 @@ async fn calls_in_flight_go_on_when_the_server_drains_and_later_calls_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_breaks_fails_its_calls_and_the_next_call_has_another() {
+async fn a_connection_that_breaks_fails_its_calls_and_later_ones() {
     for lane in [false, true] {
         let pair = Pair::new(lane, &Settings::default());
         let answer = Answer { end: Ending::Hangs, messages: vec![5], ..Answer::default() };
@@ -215,10 +215,6 @@ async fn many_calls_at_once_are_all_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_is_slow_does_not_delay_others() {
     let pair = Pair::new(true, &Settings::default());
-    // The method becomes known as fast.
-    for _ in 0..40 {
-        assert_eq!(pair.call(unary(&[1])).await.failed, None);
-    }
     let hangs = Answer { end: Ending::Hangs, ..Answer::default() };
     let hanging = Plan { answer: hangs, timeout: Some(Duration::from_secs(20)), ..unary(&[1]) };
     let begun = Instant::now();

@@ -189,7 +189,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "tap_messages",
         reads: "messages through `rpcplugin tap`: those of the broker, and values of Terraform",
-        tests: &["cli/src/commands/tap/conn_info", "cli/src/commands/tap/msgpack"],
+        tests: &["cli/src/commands/tap/conn_info", "cli/src/protojson/dynamic_value"],
         run: program::tap_messages,
     },
     Target {

@@ -94,7 +94,7 @@ pub(crate) fn tap_http2(bytes: &[u8]) {
 /// A message of the broker, which may be a value of Terraform too.
 pub(crate) fn tap_messages(bytes: &[u8]) {
     tap::broker_message(bytes);
-    if let Some(value) = tap::value(bytes) {
+    if let Some(value) = protojson::terraform_value(bytes) {
         // Each byte of the value takes a bounded number of characters.
         assert!(value.to_string().len() <= 64 + bytes.len() * 32, "a value grows without bound");
     }

@@ -1,5 +1,7 @@
 //! Messages as JSON. The modules are those of the program.
 
+#[path = "../../../crates/cli/src/protojson/dynamic_value.rs"]
+mod dynamic_value;
 #[path = "../../../crates/cli/src/protojson/fault.rs"]
 mod fault;
 #[path = "../../../crates/cli/src/protojson/field.rs"]
@@ -24,7 +26,7 @@ mod write;
 use prost_reflect::MessageDescriptor;
 use serde_json::value::RawValue;
 
-use self::write::Style;
+use self::{dynamic_value::Encoding, write::Style};
 pub(crate) use self::{fault::Fault, types::Types};
 
 /// Reads a message, as the program does on its own stack.
@@ -39,6 +41,11 @@ pub(crate) fn write(
     types: &Types,
 ) -> Result<Box<RawValue>, Fault> {
     write::write(bytes, message, types, Style { pretty: false, defaults: false }, SHALLOW)
+}
+
+/// Reads a value of Terraform in MessagePack. Returns it, if it could be read.
+pub(crate) fn terraform_value(bytes: &[u8]) -> Option<serde_json::Value> {
+    Encoding::MessagePack.read(bytes)
 }
 
 /// The depth of messages on the stack of the caller, as in the program. Deeper messages get a thread there.

@@ -159,8 +159,8 @@ const CRATES: &[Crate] = &[
     Crate {
         folder: "crates/transport",
         rooms: &[
-            "os", "cleanup", "io", "net", "frames", "tls", "meter", "service", "call", "lane", "http2",
-            "fuzzing",
+            "os", "cleanup", "io", "awake", "net", "frames", "tls", "meter", "service", "call", "lane",
+            "http2", "fuzzing",
         ],
     },
     Crate {

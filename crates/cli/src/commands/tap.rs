@@ -15,7 +15,6 @@ mod handshake;
 mod http2;
 mod install;
 mod json;
-mod msgpack;
 mod mux;
 mod only;
 mod options;

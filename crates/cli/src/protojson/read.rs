@@ -10,6 +10,7 @@ use base64::{
 use prost_reflect::{Kind, MessageDescriptor};
 
 use super::{
+    dynamic_value::Encoding,
     fault::{Fault, Step, Within as _},
     field::{Field, Form},
     key::Key,
@@ -80,6 +81,13 @@ impl Reader<'_> {
             let field = Field::named(message, &member.name).ok_or_else(|| unrecognized(member))?;
             if !seen.insert(field.number()) {
                 return Err(Fault::at(member.at, "the field appears twice")).within(step);
+            }
+            let terraform = Encoding::of(message, field.json_name());
+            if let Some(value) = terraform.and_then(|encoding| encoding.write(&member.json)) {
+                let mut bytes = Vec::new();
+                wire::put(field.number(), &Payload::Bytes(value), &mut bytes);
+                fields.insert(field.place_on_wire(), bytes);
+                continue;
             }
             let kind = field.kind();
             if matches!(member.json.value, Value::Null)

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost_reflect::{Kind, MessageDescriptor, Syntax};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::{
+    dynamic_value::Encoding,
     fault::{Fault, Step, Within as _},
     field::{Field, Form},
     key::Key,
@@ -117,6 +118,14 @@ impl Writer<'_> {
             self.json.string(url);
         }
         for (field, wires) in found.into_values() {
+            if let (Some(encoding), Some(Wire::Bytes(bytes))) =
+                (Encoding::of(message, field.json_name()), wires.last())
+                && let Some(value) = encoding.read(bytes)
+            {
+                self.json.name(field.json_name());
+                self.json.value(&value);
+                continue;
+            }
             self.field(&field, wires, depth).within(|| Step::Field(field.json_name().to_owned()))?;
         }
         self.json.close('}');
@@ -539,6 +548,30 @@ impl Text {
             }
         }
         self.text.push('"');
+    }
+
+    /// Writes a value that is JSON already.
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.string(text),
+            Value::Array(items) => {
+                self.open('[');
+                for item in items {
+                    self.item();
+                    self.value(item);
+                }
+                self.close(']');
+            }
+            Value::Object(members) => {
+                self.open('{');
+                for (name, value) in members {
+                    self.name(name);
+                    self.value(value);
+                }
+                self.close('}');
+            }
+            other => self.raw(&other.to_string()),
+        }
     }
 
     fn line(&mut self) {

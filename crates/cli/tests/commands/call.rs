@@ -186,6 +186,19 @@ fn an_ambiguous_name_is_a_usage_error() {
 }
 
 #[test]
+fn values_of_terraform_are_json() {
+    let Some(provider) = crate::running::of_the_tests("terraform-provider-demo") else { return };
+    let read = |config: &str| {
+        let request = format!(r#"{{"typeName":"demo_echo","config":{{"msgpack":{config}}}}}"#);
+        call(&["Provider/ReadDataSource", "-d", &request], &provider).ended_with(0).json()
+    };
+    let state = json!({ "state": { "msgpack": { "text": "hé", "upper": "HÉ", "length": 2 } } });
+    assert_eq!(read(r#"{"text": "hé", "upper": null, "length": null}"#), state);
+    // The same value as bytes.
+    assert_eq!(read(r#""g6R0ZXh0o2jDqaV1cHBlcsCmbGVuZ3RowA==""#), state);
+}
+
+#[test]
 fn methods_of_go_and_python_plugins_are_called() {
     if let Some(plugin) = peer("go", "kit-plugin") {
         let both = call(&["Chat", "-d", r#"{"seq":1}{"seq":2}"#], &plugin).ended_with(0);

@@ -3,8 +3,6 @@
 #[path = "../../../../crates/cli/src/commands/tap/conn_info.rs"]
 mod conn_info;
 mod http2;
-#[path = "../../../../crates/cli/src/commands/tap/msgpack.rs"]
-mod msgpack;
 
 use std::fmt::Write as _;
 
@@ -73,14 +71,6 @@ pub(crate) fn broker_message(bytes: &[u8]) {
     assert_eq!(bytes.get(read.address_at), Some(known.address.as_bytes()).filter(|_| true));
     let knock = read.knock.map(|knock| (knock.ack, knock.error));
     assert_eq!(knock, known.knock.map(|knock| (knock.ack, knock.error)));
-}
-
-/// Reads a value of Terraform in MessagePack. Returns it, if it could be read.
-pub(crate) fn value(bytes: &[u8]) -> Option<serde_json::Value> {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
-    let message = serde_json::json!({ "msgpack": STANDARD.encode(bytes) });
-    let read = msgpack::with_values(message.clone());
-    (read != message).then_some(read)
 }
 
 /// The longest message that is kept.

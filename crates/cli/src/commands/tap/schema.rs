@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use prost_reflect::{DynamicMessage, MapKey, MessageDescriptor, ReflectMessage as _, Value};
 use serde_json::{Value as Json, json};
 
-use super::msgpack;
 use crate::{
     protojson::{self, Style, Types},
     schema::Schema,
@@ -30,7 +29,6 @@ impl Described {
         values: bool,
     ) -> Option<Json> {
         let schema = self.0.as_ref()?;
-        let is_terraform = msgpack::is_terraform(method);
         let (service, name) = method.strip_prefix('/')?.split_once('/')?;
         let service = schema.service(service)?;
         let method = service.methods().find(|method| method.name() == name)?;
@@ -39,8 +37,7 @@ impl Described {
             let types = Types::new(&schema.pool);
             let style = Style { pretty: false, defaults: false };
             let json = protojson::write(message, &kind, &types, style).ok()?;
-            let json = serde_json::from_str(json.get()).ok()?;
-            return Some(if is_terraform { msgpack::with_values(json) } else { json });
+            return serde_json::from_str(json.get()).ok();
         }
         hidden(kind, message)
     }
