@@ -177,8 +177,8 @@ pub struct LaunchEnvironment {
 }
 
 impl LaunchEnvironment {
-    /// The environment of a launch with the default settings, for the unit test of a runner: version 1, no TLS, no cookie, and
-    /// this directory for sockets.
+    /// The environment of a launch with the default settings, for the unit test of a runner: version 1, no TLS, no lane, no
+    /// cookie, and this directory for sockets.
     ///
     /// A host makes the environment of a real launch.
     ///
