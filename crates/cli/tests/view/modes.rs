@@ -97,6 +97,27 @@ fn a_suspended_view_gives_the_terminal_back_and_takes_it_again() {
 }
 
 #[test]
+fn a_terminal_that_takes_nothing_holds_up_no_signal() {
+    let Some(plugin) = kit() else { return };
+    let screen = Screen::start(&["--no-mtls"], &plugin);
+    let plugin = screen.plugin(None);
+    let this = screen.pid().as_raw_nonzero().get();
+    let end = screen.hold();
+    screen.signal(Signal::TSTP);
+    eventually(|| (state(this) == Some('T')).then_some(()));
+    screen.signal(Signal::CONT);
+    // It runs again, and has not left the terminal to another.
+    eventually(|| (state(this) != Some('T') && !screen.has_modes_restored()).then_some(()));
+    Screen::release(&end);
+    eventually(|| screen.is_taken().then_some(()));
+    screen.shows(&["kit-plugin  running", "q quit"]);
+    screen.hold();
+    screen.signal(Signal::TERM);
+    assert_eq!(screen.end_on_held(end), Some(0));
+    assert!(!is_alive(plugin));
+}
+
+#[test]
 fn the_view_follows_the_size_of_the_terminal() {
     let Some(plugin) = kit() else { return };
     let screen = Screen::start(&["--no-mtls"], &plugin);

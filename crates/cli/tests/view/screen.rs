@@ -17,7 +17,7 @@ use rustix::{
     fs::{Mode, OFlags, open},
     process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
+    termios::{Action, LocalModes, Winsize, tcflow, tcgetattr, tcsetwinsize},
 };
 use tempfile::TempDir;
 
@@ -151,10 +151,13 @@ impl Screen {
     pub(crate) fn is_restored(&self) -> bool {
         let shown = self.shown.lock().unwrap();
         let screen = shown.parser.screen();
+        !screen.alternate_screen() && !screen.hide_cursor() && self.has_modes_restored()
+    }
+
+    /// Whether the terminal has its own modes of input.
+    pub(crate) fn has_modes_restored(&self) -> bool {
         let modes = tcgetattr(&self.terminal).unwrap().local_modes;
-        !screen.alternate_screen()
-            && !screen.hide_cursor()
-            && modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
+        modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
     }
 
     /// Whether the view has the terminal.
@@ -180,6 +183,32 @@ impl Screen {
         self.reader.take().unwrap().join().unwrap();
         self.terminal = File::open("/dev/null").unwrap();
         let status = eventually(|| self.child.try_wait().unwrap());
+        self.leaves_nothing();
+        status.code()
+    }
+
+    /// Has the terminal take nothing until it is [released](Self::release), as with Ctrl-S. Returns the end of the program, which keeps
+    /// the terminal as it is.
+    pub(crate) fn hold(&self) -> File {
+        let path = ptsname(&self.terminal, Vec::new()).unwrap();
+        let end = open(&path, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        tcflow(&end, Action::OOff).unwrap();
+        end.into()
+    }
+
+    /// Has a held terminal take what is written.
+    pub(crate) fn release(end: &File) {
+        tcflow(end, Action::OOn).unwrap();
+    }
+
+    /// Waits for the end of the program on a terminal that takes nothing. Its modes are as they were before, and no file is left. Returns
+    /// the exit code.
+    #[track_caller]
+    pub(crate) fn end_on_held(mut self, end: File) -> Option<i32> {
+        let status = eventually(|| self.child.try_wait().unwrap());
+        assert!(self.has_modes_restored());
+        drop(end);
+        self.reader.take().unwrap().join().unwrap();
         self.leaves_nothing();
         status.code()
     }

@@ -1,9 +1,10 @@
 //! `rpcplugin run --ui`: the plugin on a terminal that one can operate.
 //!
-//! Events and keys go into a [model](model), [screen](screen) makes rows of it, and a thread of the [terminal](terminal) writes them.
-//! The [keeper](keeper) has the plugin.
+//! Events and keys go into a [model](model), [screen](screen) makes rows of it, and a [writer](writer) writes them to the
+//! [terminal](terminal). The [keeper](keeper) has the plugin.
 
 mod count;
+mod feed;
 mod journal;
 mod keeper;
 mod keys;
@@ -13,6 +14,7 @@ mod passage;
 mod screen;
 mod state;
 mod terminal;
+mod writer;
 
 use std::{
     io::{self, IsTerminal as _},
@@ -22,7 +24,6 @@ use std::{
 };
 
 use miette::IntoDiagnostic as _;
-use rpcplugin::host::{Event, Events, OutputOptions, OutputSource, OutputStream};
 use tokio::{
     sync::mpsc,
     time::{Interval, MissedTickBehavior, interval},
@@ -30,7 +31,7 @@ use tokio::{
 
 use self::{
     count::Counters,
-    journal::Source,
+    feed::Feed,
     keeper::{End, Keeper, Order},
     keys::{Ask, press},
     model::Model,
@@ -39,15 +40,12 @@ use self::{
     state::State,
     terminal::Terminal,
 };
-use super::{
-    args::RunArgs,
-    printed::{marked_output, print_end},
-};
+use super::{args::RunArgs, printed::print_end};
 use crate::{
     error::CommandError,
     exit::Exit,
     os::{Interruptions, JobControl, JobControls, Key, ProcessUsage, ask_to_suspend, suspend},
-    ui::{Out, lines::Lines, log_record::show_record},
+    ui::Out,
 };
 
 /// Whether there is a terminal for a view.
@@ -71,11 +69,7 @@ pub(super) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
     let (states_to, states) = mpsc::unbounded_channel();
     let mut view = View {
         model: Model::new(args.launch.name(), args.level.into()),
-        events: host.events(),
-        output: host.output(OutputOptions::default()),
-        stdout: Lines::default(),
-        stderr: Lines::default(),
-        full: args.launch.full,
+        feed: Feed::of(&host, args.launch.full),
         counters: passage.as_ref().map(Passage::counters),
         orders: Some(orders),
         states,
@@ -89,6 +83,9 @@ pub(super) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
     let (terminal, keys) = Terminal::take(out.has_styles()).into_diagnostic()?;
     let ended = view.follow(Box::pin(keeper.keep()), &terminal, keys).await;
     drop(terminal);
+    if Terminal::is_stuck() {
+        return Ok(ended.map_or_else(|error| error.exit, |end| end.exit));
+    }
     let End { exit, cause, is_clean } = ended?;
     print_end(&cause, is_clean, out);
     Ok(exit)
@@ -97,12 +94,7 @@ pub(super) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
 /// What the view listens to, and what it knows.
 struct View {
     model: Model,
-    events: Events,
-    output: OutputStream,
-    stdout: Lines,
-    stderr: Lines,
-    /// Whether backtraces are shown completely.
-    full: bool,
+    feed: Feed,
     counters: Option<Arc<Counters>>,
     /// `None` when the view is quitting.
     orders: Option<mpsc::Sender<Order>>,
@@ -145,17 +137,18 @@ impl View {
                 Some(key) = keys.recv() => self.take(key),
                 ended = &mut keeper => return ended,
                 Some(state) = self.states.recv() => {
-                    self.model.enter(state);
+                    self.enter(state).await;
                     Step::GoOn
                 }
-                _ = frames.tick() => {
-                    is_new &= !self.draw(terminal, is_new);
-                    match terminal.is_gone() || Terminal::is_lost() {
-                        true if self.orders.is_some() => self.quit(),
-                        _ => Step::GoOn,
+                _ = frames.tick() => match Terminal::is_lost() {
+                    true if self.orders.is_some() => self.quit(),
+                    true => Step::GoOn,
+                    false => {
+                        is_new &= !self.draw(terminal, is_new);
+                        Step::GoOn
                     }
-                }
-                () = next(&mut self.events, &mut self.output, &mut self.model, (&mut self.stdout, &mut self.stderr), self.full) => Step::GoOn,
+                },
+                () = self.feed.next(&mut self.model) => Step::GoOn,
             };
             match step {
                 Step::GoOn => {}
@@ -171,6 +164,14 @@ impl View {
         }
     }
 
+    /// Takes a new state. What a plugin has left without a line break is not continued by the next plugin.
+    async fn enter(&mut self, state: State) {
+        if matches!(state, State::Starting | State::Stopped { .. }) {
+            self.feed.end_of_plugin(&mut self.model).await;
+        }
+        self.model.enter(state);
+    }
+
     /// Draws if something has changed. Returns whether the rows are on their way to the terminal.
     fn draw(&mut self, terminal: &Terminal, is_new: bool) -> bool {
         let now = Instant::now();
@@ -179,7 +180,7 @@ impl View {
             self.measured = Some(now);
             self.measure(now);
         }
-        self.model.missed = self.events.missed() + self.output.missed();
+        self.model.missed = self.feed.missed();
         let size = Terminal::size();
         let is_new = is_new || self.size.replace(size) != Some(size);
         // The uptime changes each second.
@@ -188,7 +189,7 @@ impl View {
         }
         let frame = draw(&self.model, size, now);
         self.model.page = frame.page;
-        let is_sent = terminal.write(frame.rows, is_new);
+        let is_sent = terminal.write(&frame.rows, is_new);
         if is_sent {
             self.model.is_stale = false;
             self.drawn = Some(now);
@@ -254,38 +255,6 @@ fn suspended(job: JobControl) -> Step {
     }
     Terminal::resume();
     Step::Redraw
-}
-
-/// Takes the next event or chunk of output. Never resolves after the last one.
-async fn next(
-    events: &mut Events,
-    output: &mut OutputStream,
-    model: &mut Model,
-    (stdout, stderr): (&mut Lines, &mut Lines),
-    full: bool,
-) {
-    tokio::select! {
-        biased;
-        Some(event) = events.next() => match &event.event {
-            Event::Log(record) => model.add(Source::Log(record.level), show_record(record, full)),
-            Event::StillWaiting { elapsed } => {
-                let waited = crate::ui::duration::show(*elapsed);
-                model.add(Source::Note, journal::note(&format!("no handshake line after {waited}")));
-            }
-            _ => {}
-        },
-        Some(chunk) = output.next() => {
-            let (lines, is_stderr) = match chunk.source {
-                OutputSource::Stdout => (stdout, false),
-                OutputSource::Stderr => (stderr, true),
-                _ => return,
-            };
-            for line in lines.push(&chunk.bytes) {
-                model.add(Source::Output, marked_output(&line, is_stderr));
-            }
-        }
-        else => std::future::pending().await,
-    }
 }
 
 /// The moments at which the screen may be drawn.

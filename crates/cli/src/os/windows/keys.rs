@@ -28,7 +28,7 @@ impl Keys {
 
 fn known(key: KeyEvent) -> Option<Key> {
     Some(match key.code {
-        KeyCode::Char(c) if key.modifiers.contains(KeyModifiers::CONTROL) => Key::Control(c),
+        KeyCode::Char(c) if is_control(key.modifiers) => Key::Control(c),
         KeyCode::Char(c) => Key::Char(c),
         KeyCode::Enter => Key::Enter,
         KeyCode::Esc => Key::Escape,
@@ -41,4 +41,27 @@ fn known(key: KeyEvent) -> Option<Key> {
         KeyCode::End => Key::End,
         _ => return None,
     })
+}
+
+/// Whether the key Control is held. AltGr is reported as Control with Alt, and types a character.
+fn is_control(modifiers: KeyModifiers) -> bool {
+    modifiers.contains(KeyModifiers::CONTROL) && !modifiers.contains(KeyModifiers::ALT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_of_altgr_are_typed() {
+        let alt_gr = KeyModifiers::CONTROL | KeyModifiers::ALT;
+        for (modifiers, c, expected) in [
+            (KeyModifiers::NONE, 'q', Key::Char('q')),
+            (KeyModifiers::CONTROL, 'c', Key::Control('c')),
+            (alt_gr, '@', Key::Char('@')),
+            (alt_gr, '\\', Key::Char('\\')),
+        ] {
+            assert_eq!(known(KeyEvent::new(KeyCode::Char(c), modifiers)), Some(expected));
+        }
+    }
 }

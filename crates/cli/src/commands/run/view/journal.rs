@@ -64,9 +64,10 @@ impl Journal {
         if text.len() > LONGEST {
             let cut = boundary(&text, LONGEST);
             let more = text.len() - cut;
-            text.truncate(cut);
-            text += &format!("… ({more} more bytes)");
+            text = format!("{}… ({more} more bytes)", &text[..cut]);
         }
+        // What is counted is what is kept.
+        text.shrink_to_fit();
         let mut entry = Entry { number: self.next, source, text, is_shown: false };
         entry.is_shown = self.shows(&entry);
         self.next += 1;
@@ -227,9 +228,14 @@ mod tests {
         for _ in 0..MOST {
             journal.push(Source::Output, "ü".repeat(LONGEST));
         }
+        let mut roomy = String::with_capacity(1 << 20);
+        roomy.push('x');
+        journal.push(Source::Output, roomy);
         assert!(journal.bytes <= MOST_BYTES, "{}", journal.bytes);
         let text = &journal.entries[0].text;
         assert!(text.ends_with("… (4096 more bytes)") && text.len() < LONGEST + 40, "{}", text.len());
         assert_eq!(journal.bytes, journal.entries.iter().map(|entry| entry.text.len()).sum::<usize>());
+        // No text has room that is not counted.
+        assert_eq!(journal.bytes, journal.entries.iter().map(|entry| entry.text.capacity()).sum::<usize>());
     }
 }

@@ -144,6 +144,9 @@ impl<'a> Keeper<'a> {
             }
             (Some(place), ..) => Some(place.write(&plugin)?),
         };
+        if let Some(passage) = &self.passage {
+            passage.lead_to((!running.is_secured).then(|| plugin.endpoint().clone()));
+        }
         self.show(State::Running(running));
         let asked = tokio::select! {
             reason = plugin.wait() => Err(reason),
@@ -204,9 +207,6 @@ impl<'a> Keeper<'a> {
 
     fn running(&self, plugin: &Plugin) -> Running {
         let is_secured = plugin.security().is_mutual();
-        if let Some(passage) = &self.passage {
-            passage.lead_to((!is_secured).then(|| plugin.endpoint().clone()));
-        }
         Running {
             pid: plugin.pid(),
             version: plugin.version().to_string(),
