@@ -129,7 +129,7 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// A stream that wakes nobody. It has a byte when it has been polled for one a number of times.
+    /// A stream that wakes no task. It has a byte when it has been polled for one a number of times.
     struct Silent {
         polls: u32,
         ready_after: u32,
