@@ -5,7 +5,7 @@ mod runs;
 mod targets;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use self::targets::Target;
 use crate::toolchain::{cargo_subcommand, first_line, rustup};
@@ -61,17 +61,17 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.coverage {
         return coverage::measure(&targets, &Workspace::load()?.target);
     }
-    let built = Workspace::load()?.target;
+    let (built, system) = (Workspace::load()?.target, system()?);
     let mut build = rustup("nightly", "cargo");
     // No code is unsafe, and the address sanitizer would only make it slower.
-    build.args(["fuzz", "build", "--fuzz-dir", DIRECTORY, "--sanitizer", "none", "--target", SYSTEM]);
+    build.args(["fuzz", "build", "--fuzz-dir", DIRECTORY, "--sanitizer", "none", "--target", &system]);
     build.arg("--target-dir").arg(&built);
     if let [only] = &*targets {
         build.arg(&only.name);
     }
     succeed(&mut build)?;
     let seconds = options.minutes.map_or(options.seconds, |minutes| minutes * 60);
-    runs::all(targets, &built, seconds, options.jobs.max(1))
+    runs::all(targets, &built.join(system).join("release"), seconds, options.jobs.max(1))
 }
 
 /// Uses the versions of third-party crates that the workspace uses.
@@ -84,16 +84,22 @@ fn use_locked_versions() -> Outcome {
     Ok(())
 }
 
+/// The system of this machine as Rust names it, for which the targets are built.
+fn system() -> Outcome<String> {
+    let output = rustup("nightly", "rustc").arg("-vV").output()?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(host_in(&printed).ok_or("the nightly rustc does not print its host")?.to_owned())
+}
+
+fn host_in(version: &str) -> Option<&str> {
+    version.lines().find_map(|line| line.strip_prefix("host:")).map(str::trim)
+}
+
 fn directory() -> PathBuf {
     workspace::root().join(DIRECTORY)
 }
 
 impl Target {
-    /// The program of the target.
-    fn program(&self, built: &Path) -> PathBuf {
-        built.join(SYSTEM).join("release").join(&self.name)
-    }
-
     /// A folder of the target, such as that of its seeds. It exists.
     fn folder(&self, kind: &str) -> Outcome<PathBuf> {
         let folder = directory().join(kind).join(&self.name);
@@ -104,11 +110,15 @@ impl Target {
 
 const DIRECTORY: &str = "tests/fuzz";
 
-/// The system for which cargo-fuzz builds, as Rust names it.
-const SYSTEM: &str = if cfg!(all(target_os = "macos", target_arch = "aarch64")) {
-    "aarch64-apple-darwin"
-} else if cfg!(target_arch = "aarch64") {
-    "aarch64-unknown-linux-gnu"
-} else {
-    "x86_64-unknown-linux-gnu"
-};
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_is_the_host_of_the_compiler() {
+        let printed =
+            "rustc 1.95.0-nightly (abc 2026-11-01)\nbinary: rustc\nhost: x86_64-apple-darwin\nrelease: 1\n";
+        assert_eq!(host_in(printed), Some("x86_64-apple-darwin"));
+        assert_eq!(host_in("rustc 1.95.0"), None);
+    }
+}

@@ -27,8 +27,7 @@ pub(crate) enum Leftover {
 pub(crate) struct Registration(u64);
 
 /// The leftovers of the process. There is one list because a process exits once.
-static LEFTOVERS: Mutex<Leftovers> =
-    Mutex::new(Leftovers { next: 0, entries: BTreeMap::new(), postponed: Vec::new() });
+static LEFTOVERS: Mutex<Leftovers> = Mutex::new(Leftovers::new());
 
 struct Leftovers {
     next: u64,
@@ -41,7 +40,7 @@ struct Leftovers {
 pub(crate) fn register(leftover: Leftover) -> Registration {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| call_at_exit(remove_sockets));
-    let mut leftovers = lock();
+    let mut leftovers = lock(&LEFTOVERS);
     let number = leftovers.next;
     leftovers.next += 1;
     leftovers.entries.insert(number, leftover);
@@ -66,17 +65,25 @@ pub fn remove_sockets() {
 /// The files in it cannot be listed while the process can open no further file. Then the directory is removed at the
 /// next call of [`remove_postponed`], or at exit.
 pub(crate) fn remove_dir(dir: PathBuf) {
-    if !is_removed(&dir) {
-        lock().postponed.push(dir);
-    }
+    remove_now_or_later(&LEFTOVERS, dir);
 }
 
 /// Removes the directories that could not be removed before.
 pub(crate) fn remove_postponed() {
-    let postponed = lock().postponed.clone();
+    remove_postponed_of(&LEFTOVERS);
+}
+
+fn remove_now_or_later(leftovers: &Mutex<Leftovers>, dir: PathBuf) {
+    if !is_removed(&dir) {
+        lock(leftovers).postponed.push(dir);
+    }
+}
+
+fn remove_postponed_of(leftovers: &Mutex<Leftovers>) {
+    let postponed = lock(leftovers).postponed.clone();
     let removed: Vec<PathBuf> = postponed.into_iter().filter(|dir| is_removed(dir)).collect();
     if !removed.is_empty() {
-        lock().postponed.retain(|dir| !removed.contains(dir));
+        lock(leftovers).postponed.retain(|dir| !removed.contains(dir));
     }
 }
 
@@ -85,6 +92,12 @@ fn is_removed(dir: &Path) -> bool {
     match fs::remove_dir_all(dir) {
         Ok(()) => true,
         Err(error) => error.kind() == io::ErrorKind::NotFound || fs::remove_dir(dir).is_ok(),
+    }
+}
+
+impl Leftovers {
+    const fn new() -> Self {
+        Self { next: 0, entries: BTreeMap::new(), postponed: Vec::new() }
     }
 }
 
@@ -104,12 +117,12 @@ impl Leftover {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        lock().entries.remove(&self.0);
+        lock(&LEFTOVERS).entries.remove(&self.0);
     }
 }
 
-fn lock() -> MutexGuard<'static, Leftovers> {
-    LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(leftovers: &Mutex<Leftovers>) -> MutexGuard<'_, Leftovers> {
+    leftovers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -122,14 +135,16 @@ mod tests {
         let dir = base.path().join("dir");
         // A file in its place cannot be removed as a directory.
         fs::write(&dir, "").expect("writable");
-        remove_dir(dir.clone());
-        assert!(lock().postponed.contains(&dir));
-        remove_postponed();
-        assert!(lock().postponed.contains(&dir), "it is still there");
+        // Other tests of this process use the list of the process.
+        let leftovers = Mutex::new(Leftovers::new());
+        remove_now_or_later(&leftovers, dir.clone());
+        assert!(lock(&leftovers).postponed.contains(&dir));
+        remove_postponed_of(&leftovers);
+        assert!(lock(&leftovers).postponed.contains(&dir), "it is still there");
         fs::remove_file(&dir).expect("there");
         fs::create_dir(&dir).expect("made");
         fs::write(dir.join("file"), "").expect("writable");
-        remove_postponed();
-        assert!(!dir.exists() && !lock().postponed.contains(&dir));
+        remove_postponed_of(&leftovers);
+        assert!(!dir.exists() && lock(&leftovers).postponed.is_empty());
     }
 }

@@ -194,9 +194,13 @@ async fn a_connection_that_breaks_fails_its_calls_and_later_ones() {
             }
             server.abort();
         };
-        let (received, ()) = tokio::join!(pair.call(Plan { answer, ..unary(&[1]) }), breaks);
-        assert_eq!(received.failed, Some(Code::Unavailable), "{lane}");
-        assert_eq!(pair.call(unary(&[1])).await.failed, Some(Code::Unavailable), "the server has ended");
+        let calls = async {
+            let (received, ()) = tokio::join!(pair.call(Plan { answer, ..unary(&[1]) }), breaks);
+            assert_eq!(received.failed, Some(Code::Unavailable), "{lane}");
+            pair.call(unary(&[1])).await.failed
+        };
+        let later = timeout(Duration::from_secs(60), calls).await.expect("the calls end");
+        assert_eq!(later, Some(Code::Unavailable), "the server has ended");
     }
 }
 

@@ -14,6 +14,19 @@ fn nothing_stays_that_a_shortage_of_descriptors_leaves() {
     a_socket_whose_file_cannot_be_opened_leaves_no_file();
 }
 
+/// The limit at which this many more files can be opened. Descriptors above the next one may be open.
+fn limit_for(more: usize) -> u64 {
+    let next = fs::File::open("/dev/null").expect("there").as_raw_fd();
+    let open: Vec<i32> = fs::read_dir("/dev/fd")
+        .expect("there")
+        .filter_map(|entry| entry.expect("readable").file_name().to_str()?.parse().ok())
+        // This is the descriptor of the listing.
+        .filter(|number| *number != next)
+        .collect();
+    let limit = (0..).filter(|number| !open.contains(number)).nth(more).expect("a number");
+    u64::try_from(limit).expect("a number")
+}
+
 /// The file is opened after the socket is bound.
 fn a_socket_whose_file_cannot_be_opened_leaves_no_file() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -25,11 +38,9 @@ fn a_socket_whose_file_cannot_be_opened_leaves_no_file() {
         entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("plugin")).count()
     };
     let before = getrlimit(Resource::Nofile);
-    // Below the limit are no gaps: the next descriptor has this number.
-    let next = u64::try_from(fs::File::open("/dev/null").expect("there").as_raw_fd()).expect("a number");
     for more in 0..4 {
-        setrlimit(Resource::Nofile, Rlimit { current: Some(next + more), maximum: before.maximum })
-            .expect("lower");
+        let current = Some(limit_for(more));
+        setrlimit(Resource::Nofile, Rlimit { current, maximum: before.maximum }).expect("lower");
         let bound = Listener::unix_in(&dir);
         setrlimit(Resource::Nofile, before).expect("as it was");
         assert_eq!(bound.is_ok(), more == 3, "with {more} descriptors");

@@ -12,7 +12,7 @@ use crate::{
         plan::Language,
         world::{GONE, World},
     },
-    support::process::children,
+    support::{process::children, wait::holds_within},
 };
 
 /// What one process uses.
@@ -125,6 +125,22 @@ pub(crate) async fn rest(
         world.broken("rest", format_args!("the host has more than at an earlier rest: {now:?}, {then:?}"));
     }
     sample
+}
+
+/// Waits until the host has no file, and no more child processes and tasks than before the first launch.
+pub(crate) async fn end(world: &World, begun: std::time::Instant, before: &Sample) {
+    let take = || Sample::take(world, begun.elapsed().as_secs_f64(), &[]);
+    let is_over =
+        |now: &Sample| now.files == 0 && now.children <= before.children && now.tasks <= before.tasks;
+    let mut last = take();
+    let over = holds_within(GONE, || {
+        last = take();
+        is_over(&last)
+    });
+    if !over.await {
+        let files = files(&world.sockets);
+        world.broken("end", format_args!("something is left: {last:?}, {files:?}"));
+    }
 }
 
 /// Compares the memory of each process at the rests after the warm-up, and the descriptors and threads of the plugins.

@@ -6,18 +6,22 @@
 //! |---|---|
 //! | any file | format, generated references, house rules |
 //! | a source or manifest of a crate | clippy; the crate's own tests; the tests in `tests` that [`MOST_OF`] names for it |
-//! | `NAME.rs` or a file in the folder `NAME` of a crate's `tests` | clippy; that test alone |
+//! | `NAME.rs` or a file in the folder `NAME` of a crate's `tests` | clippy; the test `NAME`, and the tests that include the file by `#[path]` |
+//! | another file in a crate's `tests`, such as data, or a test that is no more | the crate's own tests |
 //! | a seed, or a fuzz target | the seeds of all targets |
 //! | the workspace's manifest, its lock file, or a file of the compiler | clippy, and a line that says so: run all of `cargo xtask ci` |
 //!
 //! clippy looks at the workspace, as in the whole run: cargo knows which crates have changed and which use them, and looks at no other again.
 //! The tests of one crate are built with the features that this crate needs. The first such run compiles third-party crates again.
 
+mod crates;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
+use self::crates::{Crate, Crates};
 use super::{Step, by_cargo};
-use crate::workspace::{Outcome, Workspace, root};
+use crate::workspace::{Outcome, root};
 use crate::{docs, tidy};
 
 /// The steps for the files that have changed.
@@ -56,31 +60,6 @@ fn git(arguments: &[&str]) -> Outcome<String> {
     }
 }
 
-/// The folder and the name of each crate of the workspace.
-#[derive(Debug, Default)]
-struct Crates(Vec<(String, String)>);
-
-impl Crates {
-    fn load() -> Outcome<Self> {
-        let mut crates = Self::default();
-        for one in Workspace::load()?.crates {
-            let folder = one.manifest.parent().and_then(|folder| folder.strip_prefix(root()).ok());
-            let folder = folder.ok_or("a crate is outside of the workspace")?.display().to_string();
-            crates.0.push((folder, one.name));
-        }
-        Ok(crates)
-    }
-
-    /// The crate that a file belongs to, and the file's path in it.
-    fn of<'c, 'f>(&'c self, file: &'f str) -> Option<(&'c str, &'f str)> {
-        let within = |(folder, name): &'c (String, String)| {
-            Some((folder.len(), name.as_str(), file.strip_prefix(folder.as_str())?.strip_prefix('/')?))
-        };
-        let (_, name, path) = self.0.iter().filter_map(within).max_by_key(|(length, ..)| *length)?;
-        Some((name, path))
-    }
-}
-
 /// What is checked.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Plan {
@@ -109,22 +88,26 @@ impl Plan {
                 plan.beyond.push(file.clone());
             } else if file.starts_with("tests/fuzz/") {
                 plan.test("rpcplugin-fuzzed", Some("seeds"));
-            } else if let Some((name, path)) = crates.of(file) {
-                plan.add(name, path);
+            } else if let Some((one, path)) = crates.of(file) {
+                plan.add(one, path);
             }
         }
         plan
     }
 
     /// Adds what a file of a crate needs.
-    fn add(&mut self, name: &str, path: &str) {
+    fn add(&mut self, one: &Crate, path: &str) {
+        let name = one.name.as_str();
         self.lint |= path.ends_with(".rs") || path == "Cargo.toml";
-        if let Some(test) = path.strip_prefix("tests/") {
-            let test = test.split('/').next().unwrap_or(test);
-            self.test(name, Some(test.trim_end_matches(".rs")));
+        if let Some(file) = path.strip_prefix("tests/") {
+            let mut tests = one.tests_with(file).peekable();
+            if tests.peek().is_none() {
+                self.test(name, None);
+            }
+            tests.for_each(|test| self.test(name, Some(test)));
         } else if path.ends_with(".rs") || path == "Cargo.toml" {
             if name == TESTS {
-                // Its library is used by all of its tests, which take a quarter of an hour.
+                // All of its tests use its library, and take too long for a quick run.
                 self.test(name, Some("portable"));
             } else {
                 self.test(name, None);
@@ -185,13 +168,25 @@ mod tests {
     use super::*;
 
     fn crates() -> Crates {
-        let folders = [
-            ("crates/core", "core"),
-            ("crates/broker", "rpcplugin-broker"),
-            ("tests", TESTS),
-            ("tests/fuzzed", "rpcplugin-fuzzed"),
-        ];
-        Crates(folders.map(|(folder, name)| (folder.to_owned(), name.to_owned())).to_vec())
+        let one = |folder: &str, name: &str, tests: &[(&str, &[&str])]| Crate {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            tests: tests
+                .iter()
+                .map(|(test, files)| {
+                    ((*test).to_owned(), files.iter().map(|file| (*file).to_owned()).collect())
+                })
+                .collect(),
+        };
+        let view = ["view/screen.rs", "commands/running.rs", "checks/program.rs"];
+        let commands = ["commands/call.rs", "commands/running.rs", "checks/program.rs"];
+        Crates(vec![
+            one("crates/core", "core", &[("codes", &[])]),
+            one("crates/broker", "rpcplugin-broker", &[]),
+            one("crates/cli", "cli", &[("commands", &commands), ("new", &commands[2..]), ("view", &view)]),
+            one("tests", TESTS, &[("plugin", &[]), ("wire", &["wire/support.rs"])]),
+            one("tests/fuzzed", "rpcplugin-fuzzed", &[("seeds", &[])]),
+        ])
     }
 
     fn plan(files: &[&str]) -> Plan {
@@ -226,6 +221,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_several_tests_needs_all_of_them() {
+        check(&["crates/cli/tests/commands/call.rs"], true, &[("cli", " --test commands")]);
+        check(&["crates/cli/tests/commands/running.rs"], true, &[("cli", " --test commands --test view")]);
+        let all = [("cli", " --test commands --test new --test view")];
+        check(&["crates/cli/tests/checks/program.rs"], true, &all);
+    }
+
+    #[test]
+    fn data_and_a_test_that_is_no_more_need_all_tests_of_the_crate() {
+        check(&["crates/core/tests/data/a.pem"], false, &[("core", "")]);
+        check(&["crates/core/tests/gone.rs"], true, &[("core", "")]);
+        check(&["crates/core/tests/gone/main.rs", "crates/core/tests/codes.rs"], true, &[("core", "")]);
+        check(&["crates/cli/tests/view/gone.rs"], true, &[("cli", " --test view")]);
+        check(&["crates/broker/tests/a.rs"], true, &[("rpcplugin-broker", "")]);
+    }
+
+    #[test]
     fn a_file_belongs_to_the_innermost_crate() {
         let seeds = [("rpcplugin-fuzzed", " --test seeds")];
         check(&["tests/fuzz/seeds/lane/a"], false, &seeds);
@@ -245,7 +257,7 @@ mod tests {
     fn the_crates_and_tests_that_are_named_exist() {
         let crates = Crates::load().expect("the workspace");
         for (name, tests) in MOST_OF {
-            assert!(crates.0.iter().any(|(_, known)| known == name), "{name}");
+            assert!(crates.0.iter().any(|known| known.name == *name), "{name}");
             for test in *tests {
                 let file = root().join("tests/tests").join(test);
                 assert!(file.with_extension("rs").exists() || file.join("main.rs").exists(), "{test}");

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{SYSTEM, Target};
+use super::{Target, system};
 use crate::toolchain::rustup;
 use crate::workspace::{Outcome, root, succeed};
 
@@ -67,7 +67,7 @@ fn sum(report: &Value, crates: &Path, code: &[String]) -> (u64, u64) {
 fn llvm_tools() -> Outcome<PathBuf> {
     let output = rustup("nightly", "rustc").args(["--print", "sysroot"]).output()?;
     let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let tools = Path::new(&sysroot).join("lib/rustlib").join(SYSTEM).join("bin");
+    let tools = Path::new(&sysroot).join("lib/rustlib").join(system()?).join("bin");
     match fs::exists(tools.join("llvm-cov")) {
         Ok(true) => Ok(tools),
         _ => Err("llvm-cov is missing: rustup component add llvm-tools --toolchain nightly".into()),

@@ -20,7 +20,7 @@ struct Figures {
     memory: u64,
 }
 
-/// Runs all targets, `jobs` at once, and prints what each has done.
+/// Runs all targets, whose programs are in the directory `built`, `jobs` at once, and prints what each has done.
 pub(super) fn all(targets: Vec<Target>, built: &Path, seconds: u32, jobs: usize) -> Outcome {
     let count = targets.len();
     let minutes = u64::from(seconds) * count.div_ceil(jobs) as u64 / 60;
@@ -60,7 +60,7 @@ fn one(target: &Target, built: &Path, seconds: u32) -> Outcome<(Figures, Result<
     let artifacts = target.folder("artifacts")?;
     let log = artifacts.with_extension("log");
     let printed = File::create(&log)?;
-    let mut command = Command::new(target.program(built));
+    let mut command = Command::new(built.join(&target.name));
     command.args([&corpus, &seeds]).args(LIMITS).arg("-print_final_stats=1");
     command
         .arg(format!("-max_total_time={seconds}"))

@@ -147,7 +147,21 @@ fn reason(stderr: &str) -> String {
                 .any(|start| line.starts_with(start))
     };
     let last = stderr.lines().rfind(|line| !noise(line)).unwrap_or("no reason was printed");
-    last.trim().trim_start_matches("server response: ").chars().take(160).collect()
+    without_addresses(last.trim().trim_start_matches("server response: ")).chars().take(160).collect()
+}
+
+/// A line whose addresses of servers are left out, because each machine may have another proxy or mirror.
+fn without_addresses(line: &str) -> String {
+    let word = |word: &str| {
+        let is_address =
+            ["http://", "https://"].iter().any(|start| word.trim_matches('"').starts_with(start));
+        match is_address {
+            true if word.ends_with(':') => "(address):".to_owned(),
+            true => "(address)".to_owned(),
+            false => word.to_owned(),
+        }
+    };
+    line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// Fetches a package and unpacks it. Nothing of it is installed, and no service starts.
@@ -180,7 +194,7 @@ fn output(command: &mut Command) -> Result<String, String> {
     Err(said
         .lines()
         .last()
-        .map_or_else(|| format!("{program} ended with {}", output.status), ToOwned::to_owned))
+        .map_or_else(|| format!("{program} ended with {}", output.status), without_addresses))
 }
 
 #[cfg(test)]
@@ -201,5 +215,15 @@ mod tests {
         let stderr = "go: downloading a v1\ngo: a@v1: reading a.mod: 403 Forbidden\n\tserver response: not available\n\n";
         assert_eq!(reason(stderr), "not available");
         assert_eq!(reason(""), "no reason was printed");
+    }
+
+    #[test]
+    fn a_reason_has_no_address_of_a_server() {
+        let stderr = "go: a@v1: reading https://proxy.example/a/@v/v1.mod: 403 Forbidden\n";
+        assert_eq!(reason(stderr), "go: a@v1: reading (address): 403 Forbidden");
+        let stderr = "go: a@v1: Get \"http://10.0.0.1:8081/a/@v/v1.mod\": EOF";
+        assert_eq!(reason(stderr), "go: a@v1: Get (address): EOF");
+        let stderr = "E: Failed to fetch http://mirror.example/pool/a.deb  404  Not Found";
+        assert_eq!(reason(stderr), "E: Failed to fetch (address) 404 Not Found");
     }
 }

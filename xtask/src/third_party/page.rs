@@ -6,6 +6,13 @@ use super::entry::Role;
 use super::row::{Row, Verdict};
 use super::{hosts, lists};
 
+/// The names of the programs and scenarios that no run has given a row.
+pub(super) fn without_row(rows: &Path) -> Vec<&'static str> {
+    let entries = lists::GROUPS.iter().flat_map(|group| group.entries).map(|entry| entry.name);
+    let names = entries.chain(hosts::SCENARIOS.iter().map(|scenario| scenario.name));
+    names.filter(|name| Row::kept(name, rows).is_none()).collect()
+}
+
 /// Makes the page. Programs that have not been driven yet are left out.
 pub(super) fn write(rows: &Path) -> String {
     let mut days: Vec<String> = Vec::new();
@@ -131,6 +138,20 @@ mod tests {
         let expected =
             "| kv |  |  | 5 | works | 50 passed, 3 skipped, 1 failed: `socket-private` | `Kv/Put` |\n";
         assert_eq!(line(&row, false), expected);
+    }
+
+    #[test]
+    fn a_row_is_missing_until_it_is_kept() {
+        let rows = tempfile::tempdir().expect("a directory");
+        let missing = without_row(rows.path());
+        let entries: usize = lists::GROUPS.iter().map(|group| group.entries.len()).sum();
+        assert_eq!(missing.len(), entries + hosts::SCENARIOS.len());
+        for name in &missing[1..] {
+            Row::new(name, "2026-11-30", Verdict::Works).keep(rows.path()).expect("writable");
+        }
+        assert_eq!(without_row(rows.path()), missing[..1]);
+        Row::new(missing[0], "2026-11-30", Verdict::Works).keep(rows.path()).expect("writable");
+        assert!(without_row(rows.path()).is_empty());
     }
 
     #[test]
