@@ -1,13 +1,14 @@
 //! Terraform's values as JSON, in place of their bytes.
 //!
 //! # Protocol
-//! `DynamicValue` of tfplugin5.proto and tfplugin6.proto, in a package of its own in this repository: a value in MessagePack or JSON. Terraform writes an unknown value as an extension.
+//! `DynamicValue` of tfplugin5.proto and tfplugin6.proto: a value in MessagePack or JSON. Terraform writes an unknown value as an
+//! extension. In the proto files of this repository, both have the package `tfplugin`.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost_reflect::MessageDescriptor;
 use serde_json::{Map, Number, Value as Read, json};
 
-use super::text::{Json, Value};
+use super::text::{Json, Member, Value};
 
 /// The encoding of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +53,28 @@ impl Encoding {
                 put(json, &mut bytes);
                 bytes
             }
-            Self::Json => json.to_value().to_string().into_bytes(),
+            Self::Json => as_text(json).into_bytes(),
         })
+    }
+}
+
+/// Writes a value as JSON. Numbers keep their digits.
+fn as_text(json: &Json<'_>) -> String {
+    let quoted = |text: &str| Read::from(text).to_string();
+    match &json.value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(digits) => (*digits).to_owned(),
+        Value::Text(text) => quoted(text),
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(as_text).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Object(members) => {
+            let member = |member: &Member<'_>| format!("{}:{}", quoted(&member.name), as_text(&member.json));
+            let members: Vec<String> = members.iter().map(member).collect();
+            format!("{{{}}}", members.join(","))
+        }
     }
 }
 
