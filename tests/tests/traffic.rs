@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use rpcplugin::{
     Plugin, Services,
     broker::ServiceId,
@@ -12,7 +14,7 @@ use rpcplugin_tests::{
     pb::{EchoRequest, GreetRequest, OpenSubRequest, sub_client::SubClient},
     support::conformance::{client, launch},
 };
-use tokio::io::DuplexStream;
+use tokio::{io::DuplexStream, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic_health::{
     ServingStatus,
@@ -30,6 +32,13 @@ async fn echo(plugin: &Plugin) {
 async fn calls_are_counted_as_they_are_made() {
     let plugin = launch(&[], |_| {}).await;
     echo(&plugin).await;
+    // After a launch the host makes calls of its own beside the first calls: four messages, with that of the echo.
+    let asked = async {
+        while plugin.traffic().messages_sent < 4 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), asked).await.unwrap();
     let before = plugin.traffic();
     for _ in 0..10 {
         echo(&plugin).await;
