@@ -1,7 +1,7 @@
 //! `kit-soak`: a host that drives plugins in three languages for minutes or hours, with faults, and checks what must hold.
 //!
 //! The run has rounds. In a round each slot launches one plugin after the other, and each plugin lives as its
-//! [plan](plan) has it. Between rounds the host rests: nothing may be left of the plugins that have ended. One plugin
+//! `plan` has it. Between rounds the host rests: nothing may be left of the plugins that have ended. One plugin
 //! in each language lives for the whole run. `cargo xtask soak` starts this program and draws the curves.
 
 mod brokered;
