@@ -279,6 +279,18 @@ async fn does_not_exist() {
     assert_fault!(error.fault, LaunchFault::Program(ProgramFault::NoDirectory { .. }));
 }
 
+/// A program that launches again and again takes a thread of the runtime, but not from other tasks.
+#[tokio::test]
+async fn launches_that_fail_at_once_let_other_tasks_run() {
+    let host = host(|_| {});
+    let other = tokio::spawn(async {});
+    for _ in 0..100 {
+        host.launch("/no/such/plugin").await.unwrap_err();
+        host.supervise("/no/such/plugin").await.unwrap_err();
+    }
+    assert!(other.is_finished());
+}
+
 #[tokio::test]
 async fn missing_interpreter() {
     let (_dir, path) = file(b"#!/no/such/interpreter\n", 0o755);

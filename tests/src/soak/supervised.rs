@@ -40,7 +40,8 @@ pub(crate) async fn live(world: &Arc<World>, id: &LifeId, language: Language) {
         Err(error) if world.was_calm(since) => {
             return world.broken(who, format_args!("not launched: {}", PlainReport(&error)));
         }
-        Err(_) => return,
+        // Other slots try again too.
+        Err(_) => return sleep(Duration::from_millis(100)).await,
     };
     world.counts.launches.fetch_add(1, Relaxed);
     let ends = (0..rng.usize(2..6)).map(|_| rng.u8(..3) == 0).collect::<Vec<_>>();

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{task::yield_now, time::Instant};
 use tracing::{Instrument as _, field::Empty};
 
 use super::{
@@ -58,6 +58,8 @@ pub(crate) async fn launch(
     if let Err(error) = &launched {
         launch.fan_out.not_launched(error);
         launch_span.record("error", tracing::field::display(&error.fault));
+        // A failure may need no wait, as without descriptors. A caller that tries again must not keep other tasks from running.
+        yield_now().await;
     }
     launched
 }
