@@ -144,10 +144,10 @@ async fn run_or_stop(args: Args) -> Outcome<bool> {
 async fn run(args: Args) -> Outcome<bool> {
     fs::create_dir_all(&args.out)?;
     // The path of a socket must be short.
-    let base = tempfile::Builder::new().prefix("soak").tempdir_in("/tmp")?;
+    let base = Arc::new(tempfile::Builder::new().prefix("soak").tempdir_in("/tmp")?);
     let sockets = base.path().join("s");
     fs::create_dir(&sockets)?;
-    let disk = SmallDisk::mount(&base.path().join("d"));
+    let disk = SmallDisk::mount(&base);
     let mut notes = Vec::new();
     if let Err(error) = &disk {
         notes.push(format!("no disk was filled: {error}"));

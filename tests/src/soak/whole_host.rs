@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     sync::Arc,
     time::Duration,
@@ -10,6 +10,7 @@ use std::{
 
 use fastrand::Rng;
 use rpcplugin::Exit;
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     time::{sleep, timeout},
@@ -169,9 +170,9 @@ async fn works(world: &Arc<World>, who: &str, host: &rpcplugin::Host, language: 
     }
 }
 
-/// A file system with room for few files.
+/// A file system with room for few files, below a directory that is removed after it.
 #[derive(Debug)]
-pub(crate) struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf, #[expect(dead_code, reason = "it is dropped")] Arc<TempDir>);
 
 /// The files that fill a disk, until this value is dropped.
 #[derive(Debug)]
@@ -179,13 +180,14 @@ struct Filled(Vec<PathBuf>);
 
 impl SmallDisk {
     /// Mounts it at a new directory, which needs root.
-    pub(crate) fn mount(directory: &Path) -> io::Result<Self> {
+    pub(crate) fn mount(base: &Arc<TempDir>) -> io::Result<Self> {
+        let directory = &base.path().join("d");
         fs::create_dir(directory)?;
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=256k,nr_inodes=32", "none"]).arg(directory);
         let output = mount.output()?;
         if output.status.success() {
-            return Ok(Self(directory.to_owned()));
+            return Ok(Self(directory.to_owned(), Arc::clone(base)));
         }
         fs::remove_dir(directory)?;
         Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
