@@ -18,6 +18,8 @@ mod instructions;
 mod interop;
 mod leaks;
 mod markdown;
+mod miri;
+mod mutants;
 mod picture;
 mod schedules;
 mod soak;
@@ -76,6 +78,10 @@ enum Command {
     Containers(containers::Options),
     /// Go through many orders of events in the broker, in a shutdown and in supervision
     Schedules(schedules::Options),
+    /// Run the unit tests of crates without input and output under Miri (nightly compiler)
+    Miri,
+    /// Put small faults into the code, and see whether the tests notice (cargo-mutants)
+    Mutants(mutants::Options),
     /// Drive plugins in three languages for minutes or hours, with faults, and check what must hold
     Soak(soak::Options),
 }
@@ -99,6 +105,8 @@ fn main() -> ExitCode {
         Command::ThirdParty(options) => third_party::run(&options),
         Command::Containers(options) => containers::run(&options),
         Command::Schedules(options) => schedules::run(&options),
+        Command::Miri => miri::run(),
+        Command::Mutants(options) => mutants::run(&options),
         Command::Soak(options) => soak::run(&options),
     };
     match done {

@@ -6,7 +6,7 @@ use super::{Options, Step, by_cargo, deny, given, msrv, packages, plain};
 use crate::toolchain::{Tool, cargo_subcommand, first_line};
 use crate::workspace::Outcome;
 use crate::{
-    api, cluster, codegen, containers, cross, docs, fuzz, guide, instructions, interop, terraform, tidy,
+    api, cluster, codegen, containers, cross, docs, fuzz, guide, instructions, interop, miri, terraform, tidy,
 };
 
 /// All steps for these options.
@@ -89,6 +89,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
     steps.push(given(move || if require { Ok(()) } else { cluster::obstacle(full) }, cluster));
     if full {
         let options = fuzz::Options::for_seconds(60);
+        steps.push(given(miri::obstacle, by_xtask("miri", "miri", miri::run)));
         steps.push(given(fuzz::obstacle, by_xtask("fuzz", "fuzz --seconds 60", move || fuzz::run(&options))));
     }
     steps
