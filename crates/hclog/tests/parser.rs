@@ -264,6 +264,7 @@ fn bytes_that_are_not_utf_8_are_kept() {
         std::iter::empty(),
     );
     assert_eq!((&found[0].raw[..], found[0].text().as_ref()), (&b"a\xff\xfeb"[..], "a\u{fffd}\u{fffd}b"));
+    assert_eq!(found[0].to_string(), found[0].text());
     assert_eq!((found[1].level, found[1].message().as_ref()), (Level::Info, "\u{fffd}"));
 }
 
