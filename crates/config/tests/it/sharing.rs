@@ -117,6 +117,25 @@ fn faults_in_a_table_have_places_and_show_no_text_outside_the_table() {
 
     let error = loader.table("name").plugin().expect_err("it is text");
     assert!(error.to_string().contains("app.toml:1:8"), "{error}");
+
+    let nested = |depth, inner: &str| format!("{}{inner}{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+    for depth in [1, 20, 23, 24, 25, 40] {
+        let others = ["\"hunter2\"", "[\"hunter2\"]"].map(|secret| nested(depth, secret));
+        let text = format!("{{\"x\":{},\n\"y\":{},\n\"plugin\":{{\"grase\":1}}}}", others[0], others[1]);
+        let error = Loader::new().text("app.json", text, Format::Json).table("plugin").plugin();
+        let mut shown = String::new();
+        NarratableReportHandler::new()
+            .render_report(&mut shown, &error.expect_err("a typo").faults()[0])
+            .expect("rendered");
+        assert!(shown.contains("grase") && !shown.contains("hunter2"), "{shown}");
+    }
+
+    // A table that is too deep to be read is a fault and is not ignored.
+    let loader = Loader::new().text("app.json", nested(30, "{\"grace\":\"hunter2\"}"), Format::Json);
+    for depth in [23, 24, 30] {
+        let error = loader.clone().table(vec!["a"; depth].join(".")).plugin().expect_err("no setting");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    }
 }
 
 #[test]
