@@ -155,34 +155,3 @@ fn a_syntax_error_in_a_shared_file_shows_no_line_of_the_application() {
         assert!(shown.contains("app") && !shown.contains("hunter2"), "{shown}");
     }
 }
-
-#[test]
-fn a_typo_in_a_variables_name_is_detected() {
-    let is_typo = |name: &str| {
-        let loaded = Loader::new().env([(name, "2s")]).load::<HostConfig>().expect("valid");
-        loaded.ignored.iter().any(|ignored| ignored.name == name && ignored.is_typo())
-    };
-    for slip in [
-        "PLUGIN_HANDSHAKE_TIMOUT",
-        "PLUGIN_HANDSHAKE_TIMEOUTS",
-        "PLUGIN_HANDHSAKE_TIMEOUT",
-        "PLUGIN_AUTOMTLS",
-        "PLUGIN_AUTO_MLTS",
-        "PLUGIN_STOP_GRACE_PERIODE",
-    ] {
-        assert!(is_typo(slip), "{slip}");
-    }
-    for other in [
-        "PLUGIN_HANDSHAKE_TIMEOUT",
-        "PLUGIN_PROTOCOL_VERSIONS",
-        "PLUGIN_MAGIC_COOKIE",
-        "PLUGIN_WORKERS",
-        "PLUGIN_DIR",
-        "PLUGIN_MIN_PORT2",
-        "PLUGIN_MODE",
-        "MY_PLUGIN_HANDSHAKE_TIMOUT",
-        "TF_PLUGIN_CACHE_DIR",
-    ] {
-        assert!(!is_typo(other), "{other}");
-    }
-}
