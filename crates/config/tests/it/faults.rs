@@ -142,13 +142,14 @@ fn values_that_contradict_each_other_are_a_fault() {
         ("retry = { initial = '9s' }".to_owned(), "wrong_order"),
         ("retry.multiplier = 0.5".to_owned(), "out_of_range"),
         ("supervision.multiplier = 0.5".to_owned(), "out_of_range"),
-        ("transports = []".to_owned(), "not_allowed"),
         ("launch_timeout = 0".to_owned(), "out_of_range"),
     ] {
         check(&text, host(&text), code);
     }
     assert!(host("keepalive = { interval = '30s', permitted = true }").is_ok());
     assert!(host("min_port = 0\nmax_port = 0").is_ok());
+    let error = check("[]", host("transports = []"), "not_allowed");
+    assert!(error.to_string().ends_with("transports cannot be an empty array"), "{error}");
 }
 
 #[test]
