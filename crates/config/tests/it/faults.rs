@@ -132,6 +132,10 @@ fn values_that_contradict_each_other_are_a_fault() {
     }
     let retired = Loader::new().env([("PLUGIN_INSECURE", "true")]).plugin().map(|_| ());
     check("PLUGIN_INSECURE", retired, "without_effect");
+    for name in ["PLUGIN_INSECURE", "plugin_insecure"] {
+        check(name, Loader::new().set(name, true).plugin().map(|_| ()), "without_effect");
+        Loader::new().set(name, false).plugin().expect("without effect in pyvider either");
+    }
     for (text, code) in [
         (format!("certificate = {pem}"), "incomplete_identity"),
         (format!("server_roots = {pem}\nauto_mtls = false"), "roots_without_tls"),
@@ -148,6 +152,7 @@ fn values_that_contradict_each_other_are_a_fault() {
     }
     assert!(host("keepalive = { interval = '30s', permitted = true }").is_ok());
     assert!(host("min_port = 0\nmax_port = 0").is_ok());
+    assert!(host("retry = { initial = '5s', max = '5s' }").is_ok());
     let error = check("[]", host("transports = []"), "not_allowed");
     assert!(error.to_string().ends_with("transports cannot be an empty array"), "{error}");
 }
@@ -197,6 +202,9 @@ fn a_configuration_made_in_code_is_checked_too() {
     let error = config.check().expect_err("twice wrong");
     assert_eq!(error.faults().len(), 2);
     assert!(error.faults().iter().all(|fault| *fault.origin() == Origin::Code));
+    let mut config = HostConfig::default();
+    config.transports.clear();
+    assert_eq!(config.check().expect_err("once wrong").faults().len(), 1);
 }
 
 #[test]
