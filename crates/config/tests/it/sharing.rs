@@ -118,6 +118,16 @@ fn faults_in_a_table_have_places_and_show_no_text_outside_the_table() {
     let error = loader.table("name").plugin().expect_err("it is text");
     assert!(error.to_string().contains("app.toml:1:8: name cannot be"), "{error}");
 
+    let text = "[[x]]\npassword = 'hunter2'\n[plugin]\ngrase = 1\n[[x]]\npassword = 'hunter2'\n";
+    let error =
+        Loader::new().text("app.toml", text, Format::Toml).table("plugin").plugin().expect_err("a typo");
+    let mut shown = String::new();
+    NarratableReportHandler::new()
+        .with_context_lines(9)
+        .render_report(&mut shown, &error.faults()[0])
+        .expect("rendered");
+    assert!(shown.contains(": grase = 1") && !shown.contains("hunter2"), "{shown}");
+
     let nested = |depth, inner: &str| format!("{}{inner}{}", "{\"a\":".repeat(depth), "}".repeat(depth));
     for depth in [1, 20, 23, 24, 25, 40] {
         let others = ["\"hunter2\"", "[\"hunter2\"]"].map(|secret| nested(depth, secret));
