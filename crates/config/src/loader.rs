@@ -186,7 +186,7 @@ impl Loader {
         let environment = environment::read(&names, &self.variables, has_key, &mut faults);
 
         let layers = Layers { file: file_layer, environment: environment.tree, code };
-        let sources = Sources::merge(&names, layers, file, environment.chosen);
+        let sources = Sources::merge(layers, file, environment.chosen);
 
         let mut reader = Reader::new(&sources, &names, faults);
         let config = C::read(&mut reader, "");

@@ -129,11 +129,16 @@ mod tests {
             .with_field("answer", 41)
             .with_field("nested", json!({"a": [1, true, null]}))
             .with_field("answer", 42)
-            .with_field("@timestamp", 0);
+            .with_field("@timestamp", 0)
+            .with_field("@level", 1)
+            .with_field("@message", 2)
+            .with_field("@module", 3)
+            .with_field("@caller", 4)
+            .with_field("field.level", 5);
         let line = concat!(
             r#"{"@level":"info","@message":"plugin \"demo\"\nready","@module":"demo.server","@caller":"src/main.rs:7","#,
             r#""@timestamp":"2026-11-20T13:19:54.029982Z","foo":"bar","answer":42,"nested":{"a":[1,true,null]},"#,
-            r#""field.timestamp":0}"#,
+            r#""field.timestamp":0,"field.level":5,"field.message":2,"field.module":3,"field.caller":4}"#,
             "\n"
         );
         assert_eq!(record.to_line(), line);

@@ -10,9 +10,10 @@ use rpcplugin_hclog::{HclogLayer, Json, Level, MaxLevel, ParsedRecord, Parser, R
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 use tracing::{Subscriber, debug, error, info, info_span, trace, warn};
-use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Filter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, Registry};
 
 /// Collects each call of the sink as one line.
 #[derive(Clone, Default)]
@@ -180,7 +181,14 @@ fn the_module_comes_from_the_event_the_layer_or_the_target() {
     };
     let modules = |lines: &[Value]| lines.iter().map(|line| line["@module"].clone()).collect::<Vec<_>>();
     assert_eq!(modules(&written(body)), [json!("mine"), json!("5"), json!("t")]);
-    let named = Collected::default().run(|layer| layer.with_module("plugin"), body);
+    let named = Collected::default().run(
+        |layer| {
+            let named = layer.with_module("plugin");
+            assert!(format!("{named:?}").contains("plugin"));
+            named
+        },
+        body,
+    );
     assert_eq!(modules(&named), [json!("mine"), json!("5"), json!("plugin")]);
 }
 
@@ -202,16 +210,20 @@ fn records_of_the_log_crate_have_their_own_module_and_caller() {
                 "log.target" = "real::target",
                 "log.module_path" = "real",
                 "log.file" = "src/real.rs",
-                "log.line" = 9,
+                "log.line" = 9_u32,
                 k = 1
             },
             "m"
         );
+        info!(target: "t", { "log.target" = "a", "log.module_path" = "b", "log.file" = "c", "log.line" = 4 }, "m");
     });
     check(
         &lines[0],
         &json!({"@level": "info", "@message": "m", "@module": "real::target", "@caller": "src/real.rs:9", "k": 1}),
     );
+    let fields = ["log.target", "log.module_path", "log.file", "log.line"].map(|name| lines[1][name].clone());
+    assert_eq!(fields, [json!("a"), json!("b"), json!("c"), json!(4)], "fields of another event");
+    assert_eq!(lines[1]["@module"], "t");
 }
 
 #[test]
@@ -266,11 +278,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Count {
 
 #[test]
 fn a_new_level_applies_at_once_and_to_its_layer_only() {
-    let collected = Collected::default();
+    let (collected, errors) = (Collected::default(), Collected::default());
     let seen = Arc::new(AtomicUsize::new(0));
     let level = MaxLevel::new(LevelFilter::WARN);
     let subscriber = tracing_subscriber::registry()
         .with(HclogLayer::new(collected.clone()).with_filter(level.clone()))
+        .with(HclogLayer::new(errors.clone()).with_filter(MaxLevel::new(LevelFilter::ERROR)))
         .with(Count(Arc::clone(&seen)));
     let round = || {
         trace!("trace");
@@ -281,12 +294,15 @@ fn a_new_level_applies_at_once_and_to_its_layer_only() {
         round();
         for next in [LevelFilter::TRACE, LevelFilter::INFO, LevelFilter::OFF] {
             level.set(next);
-            assert_eq!(level.current(), next);
+            assert_eq!((level.current(), Filter::<Registry>::max_level_hint(&level)), (next, Some(next)));
             round();
         }
     });
-    let messages: Vec<_> = collected.values().iter().map(|line| line["@message"].clone()).collect();
-    assert_eq!(messages, ["error", "trace", "info", "error", "info", "error"]);
+    let messages = |collected: Collected| {
+        collected.values().iter().map(|line| line["@message"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(messages(collected), ["error", "trace", "info", "error", "info", "error"]);
+    assert_eq!(messages(errors), ["error"; 4]);
     assert_eq!(seen.load(Ordering::Relaxed), 12);
 }
 

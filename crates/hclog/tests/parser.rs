@@ -237,9 +237,15 @@ fn a_traceback_of_python_ends_after_its_exception() {
         }
     }
     // A line that is not the name of an exception ends the traceback.
-    let cut = lines("Traceback (most recent call last):\n  File \"p.py\"\nnot a name\nmore\n");
-    let parts: Vec<_> = cut.iter().map(|line| (line.part_of_panic, line.level)).collect();
-    assert_eq!(parts[1..], [(true, Level::Error), (false, Level::Debug), (false, Level::Debug)]);
+    for other in ["not a name", "404: none", "a..b: none", ": none"] {
+        let cut = lines(&format!("Traceback (most recent call last):\n  File \"p.py\"\n{other}\nmore\n"));
+        let parts: Vec<_> = cut.iter().map(|line| (line.part_of_panic, line.level)).collect();
+        assert_eq!(
+            parts[1..],
+            [(true, Level::Error), (false, Level::Debug), (false, Level::Debug)],
+            "{other}"
+        );
+    }
 }
 
 #[test]
@@ -264,6 +270,7 @@ fn bytes_that_are_not_utf_8_are_kept() {
         std::iter::empty(),
     );
     assert_eq!((&found[0].raw[..], found[0].text().as_ref()), (&b"a\xff\xfeb"[..], "a\u{fffd}\u{fffd}b"));
+    assert_eq!(found[0].to_string(), found[0].text());
     assert_eq!((found[1].level, found[1].message().as_ref()), (Level::Info, "\u{fffd}"));
 }
 

@@ -18,8 +18,8 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxFault> {
     Ok(node(text, raw.get(), DEEPEST))
 }
 
-/// Reads a part of the text. The part is valid JSON and a slice of `text`, so that its address gives its place. Values deeper than
-/// `depth` are left out.
+/// Reads a part of the text. The part is valid JSON and a slice of `text`, so that its address gives its place. The content of
+/// tables and arrays deeper than `depth` is left out.
 fn node(text: &str, raw: &str, depth: usize) -> Node {
     let start = raw.as_ptr().addr() - text.as_ptr().addr();
     let span = start..start + raw.len();
@@ -36,8 +36,8 @@ fn node(text: &str, raw: &str, depth: usize) -> Node {
             let elements: Vec<&RawValue> = serde_json::from_str(raw).unwrap_or_default();
             Item::List(elements.into_iter().map(|raw| node(text, raw.get(), depth)).collect())
         }
-        (Some(b'{'), None) => Item::Table(Vec::new()),
-        (Some(b'['), None) => Item::List(Vec::new()),
+        // No setting is an empty array, so that a setting this deep is a fault and is not ignored.
+        (Some(b'{' | b'['), None) => Item::List(Vec::new()),
         (Some(b'"'), _) => Item::Text(serde_json::from_str(raw).unwrap_or_default()),
         (Some(b'n'), _) => Item::Nothing,
         _ => Item::Text(raw.to_owned()),

@@ -33,3 +33,36 @@ pub(super) fn all_but_the_line(text: &str, offset: usize) -> Vec<Range<usize>> {
     }
     masked
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_replace_the_bytes_of_secrets_only() {
+        let secret = 4..10;
+        assert_eq!(&*masked("a = '\u{e9}\nx'\nb = 2\n", &[secret]), "a = ***\n**\nb = 2\n");
+    }
+
+    #[test]
+    fn the_line_of_a_syntax_error_is_shown_unless_it_may_be_part_of_a_secret() {
+        for (text, at, shown) in [
+            ("a = 1\ngrace = \nb = 2\n", "grace", "*****\ngrace = \n*****\n"),
+            ("a = 1\ngrace = \nb = 2\n", "= \n", "*****\ngrace = \n*****\n"),
+            ("grace = \nb = 2", "grace", "grace = \n*****"),
+            ("a = 1\ngrace = ", "ace", "*****\ngrace = "),
+            ("a = 1\nkey_private_key = \n", "private", "*****\n******************\n"),
+            ("-----BEGIN X\nabc\n", "abc", "************\n***\n"),
+            (
+                "-----BEGIN X\nabc\n-----END X\ngrace = \n",
+                "grace",
+                "************\n***\n**********\ngrace = \n",
+            ),
+            ("abc\n-----END X\n", "END", "***\n**********\n"),
+            ("-----END X\nabc\n", "abc", "**********\nabc\n"),
+        ] {
+            let secrets = all_but_the_line(text, text.find(at).expect(at));
+            assert_eq!(&*masked(text, &secrets), shown, "{text:?}");
+        }
+    }
+}

@@ -89,6 +89,7 @@ mod tests {
             ("http2.max_frames", Some("http2.max_frame")),
             ("PLUGIN_AUTO_MTLS", Some("auto_mtls")),
             ("plugin_ignore_sigint", Some("ignore_sigint")),
+            ("plugin_output_buffer", Some("output_buffer")),
             ("burst_capacity", Some("rate_limit.burst_capacity")),
             ("colour", None),
             ("", None),

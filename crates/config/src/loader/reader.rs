@@ -99,9 +99,6 @@ impl ReadSettings for Reader<'_> {
     }
 
     fn text(&mut self, setting: &str) -> Option<String> {
-        if !self.sources.is_set(setting) {
-            return None;
-        }
         let text = self.sources.text(setting)?;
         match text.strip_prefix(FILE_SCHEME) {
             Some(path) => self.file(setting, os::path_of_file_url(path.trim())),

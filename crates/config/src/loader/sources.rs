@@ -7,7 +7,7 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use super::{names::Names, tree::Tree};
+use super::tree::Tree;
 use crate::error::{Excerpt, Fault, FaultKind, Origin};
 
 /// The merged layers, with the origins of their values.
@@ -21,27 +21,25 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Merges the layers over the defaults. `file` and `variables` give the origins of the values in two layers.
+    /// Merges the layers. `file` and `variables` give the origins of the values in two layers.
     pub(super) fn merge(
-        names: &Names,
         layers: Layers,
         file: Option<Box<dyn Places>>,
         variables: BTreeMap<&'static str, &'static str>,
     ) -> Self {
         let figment = Figment::new()
-            .merge(Layer { name: DEFAULTS, tree: defaults(names) })
             .merge(Layer { name: FILE, tree: layers.file })
             .merge(Layer { name: ENVIRONMENT, tree: layers.environment })
             .merge(Layer { name: CODE, tree: layers.code });
         Self { merged: merged(&figment), figment, file, variables }
     }
 
-    /// Whether a setting is set in any layer above the defaults.
+    /// Whether a setting is set in any layer.
     pub(super) fn is_set(&self, setting: &str) -> bool {
-        self.find(setting).is_some_and(|(_, layer)| layer != DEFAULTS)
+        self.find(setting).is_some()
     }
 
-    /// The text of a setting.
+    /// The text of a setting that is set.
     pub(super) fn text(&self, setting: &str) -> Option<&'_ str> {
         self.find(setting).map(|(text, _)| text)
     }
@@ -49,8 +47,8 @@ impl Sources {
     /// The text of a setting, and the layer with the setting.
     fn find(&self, setting: &str) -> Option<(&str, &str)> {
         let value = self.merged.find_ref(setting)?;
-        let layer = self.figment.get_metadata(value.tag()).map_or(DEFAULTS, |metadata| &metadata.name);
-        value.as_str().map(|text| (text, layer))
+        let layer = self.figment.get_metadata(value.tag())?;
+        value.as_str().map(|text| (text, &*layer.name))
     }
 
     /// The origin of a setting's value.
@@ -85,7 +83,7 @@ pub(super) trait Places {
     fn excerpt(&self, setting: &str) -> Option<Excerpt>;
 }
 
-/// The layers above the defaults, the lowest first.
+/// The layers above the defaults, the lowest first. The reader has the defaults.
 pub(super) struct Layers {
     pub(super) file: Tree,
     pub(super) environment: Tree,
@@ -108,14 +106,6 @@ impl Provider for Layer {
     }
 }
 
-fn defaults(names: &Names) -> Tree {
-    let mut tree = Tree::default();
-    for setting in names.settings() {
-        tree.insert(&setting.name, setting.default);
-    }
-    tree
-}
-
 /// The settings of all layers, each with the tag of its layer.
 fn merged(figment: &Figment) -> Value {
     let settings = figment.data().ok().and_then(|mut profiles| profiles.remove(&Profile::Default));
@@ -123,7 +113,6 @@ fn merged(figment: &Figment) -> Value {
 }
 
 /// The names of the layers.
-const DEFAULTS: &str = "defaults";
 const FILE: &str = "file";
 const ENVIRONMENT: &str = "environment";
 const CODE: &str = "code";

@@ -27,3 +27,26 @@ pub(crate) fn distance(from: &str, to: &str) -> usize {
     }
     row[row.len() - 1]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_counts_letters_that_are_added_left_out_or_exchanged() {
+        for (from, to, letters) in [
+            ("", "", 0),
+            ("", "ab", 2),
+            ("ab", "", 2),
+            ("same", "same", 0),
+            ("xabc", "abc", 1),
+            ("abc", "xabc", 1),
+            ("abcx", "abc", 1),
+            ("ab", "ba", 2),
+            ("kitten", "sitting", 3),
+            ("\u{e9}t\u{e9}", "ete", 2),
+        ] {
+            assert_eq!(distance(from, to), letters, "{from} {to}");
+        }
+    }
+}

@@ -57,6 +57,8 @@ impl Walk<'_> {
         match &node.item {
             Item::Nothing => {}
             Item::Text(_) => self.secrets.push(node.span.clone()),
+            // The content may have been left out because it is too deep.
+            Item::List(nodes) if nodes.is_empty() => self.secrets.push(node.span.clone()),
             Item::List(nodes) => nodes.iter().for_each(|node| self.hide(node)),
             Item::Table(entries) => entries.iter().for_each(|entry| self.hide(&entry.node)),
         }

@@ -100,7 +100,12 @@ mod tests {
             ("64kb", 64_000),
             ("12B", 12),
         ] {
-            assert_eq!(ByteSize::from_text(text), Some(ByteSize(bytes)), "{text}");
+            let size = ByteSize::from_text(text).expect(text);
+            assert_eq!(
+                (size.as_u64(), size.as_u32() as u64, size.as_usize() as u64),
+                (bytes, bytes, bytes),
+                "{text}"
+            );
         }
     }
 

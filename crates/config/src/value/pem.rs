@@ -133,6 +133,7 @@ mod tests {
     fn debug_never_shows_the_text() {
         let shown = format!("{:?} {:?}", Pem::new("-----BEGIN A"), SecretPem::new("-----BEGIN B"));
         assert_eq!(shown, r#"Pem("…") SecretPem("…")"#);
+        assert_eq!((Pem::new("a").as_str(), SecretPem::new("b").as_str()), ("a", "b"));
         assert_eq!(format!("{:?}", SecretPem::new("file:///k.pem")), r#"SecretPem("/k.pem")"#);
     }
 }

@@ -26,6 +26,18 @@ impl Rate {
         let possible = requests_per_second.is_finite() && requests_per_second > 0.0 && burst_capacity > 0;
         possible.then_some(Self { requests_per_second, burst_capacity })
     }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (requests, burst) = match text.split_once('/') {
+            Some((requests, burst)) => (f64::from_text(requests.trim())?, burst.trim().parse().ok()?),
+            None => {
+                let requests = f64::from_text(text)?;
+                // The cast saturates.
+                (requests, requests.ceil() as u32)
+            }
+        };
+        Self::new(requests, burst)
+    }
 }
 
 impl Rates {
@@ -55,26 +67,6 @@ impl Rates {
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.requests_per_second, self.burst_capacity)
-    }
-}
-
-impl Text for Rate {
-    const ALLOWED: &'static str = "calls per second and calls at once, both more than 0, such as 100/200";
-
-    fn from_text(text: &str) -> Option<Self> {
-        let (requests, burst) = match text.split_once('/') {
-            Some((requests, burst)) => (f64::from_text(requests.trim())?, burst.trim().parse().ok()?),
-            None => {
-                let requests = f64::from_text(text)?;
-                // The cast saturates.
-                (requests, requests.ceil() as u32)
-            }
-        };
-        Self::new(requests, burst)
-    }
-
-    fn to_text(&self) -> String {
-        self.to_string()
     }
 }
 
@@ -126,6 +118,7 @@ mod tests {
         let rates = Rates::from_text("kv.KV=10/20, /kv.KV/Get=5").expect("two");
         assert_eq!(rates.to_text(), "kv.KV=10/20, kv.KV/Get=5/5");
         assert_eq!(Rates::from_text("none"), Some(Rates::default()));
+        assert_eq!(Rates::default().to_text(), "none");
         for text in ["", "kv.KV", "=1", "a=1,a=2", "a=0"] {
             assert_eq!(Rates::from_text(text), None, "{text}");
         }

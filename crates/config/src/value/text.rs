@@ -196,3 +196,16 @@ pub(crate) const NONE: &str = "none";
 
 /// The start of a text that names the file with the value.
 pub(crate) const FILE_SCHEME: &str = "file://";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_text_are_not_empty_and_have_no_zero_byte() {
+        for text in ["", "a\0b"] {
+            assert_eq!((PathBuf::from_text(text), String::from_text(text)), (None, None), "{text:?}");
+        }
+        assert_eq!(PathBuf::from_text("/a b"), Some("/a b".into()));
+    }
+}

@@ -44,10 +44,25 @@ max_frame = '64MiB'
         assert!(!fault.help().expect("help").to_string().is_empty());
     }
     assert_eq!(error.related().expect("related").count(), 9);
-    assert!(
-        error.to_string().starts_with("the configuration of the plugin cannot be used: 9 faults in "),
-        "{error}"
+    let text = error.to_string();
+    let places =
+        text.strip_prefix("the configuration of the plugin cannot be used: 9 faults in ").expect(&text);
+    let mut places: Vec<_> = places.split(", ").collect();
+    places.sort_unstable();
+    assert_eq!(
+        places,
+        [
+            "PLUGIN_AUTO_MTLS",
+            "PLUGIN_INSECURE",
+            "PLUGIN_SERVER_PORT",
+            "plugin.toml:1:1",
+            "plugin.toml:2:17",
+            "plugin.toml:3:10",
+            "plugin.toml:6:13",
+            "the program",
+        ]
     );
+    assert!(help(&error).contains("each fault"), "{error:?}");
 }
 
 #[test]
@@ -117,6 +132,10 @@ fn values_that_contradict_each_other_are_a_fault() {
     }
     let retired = Loader::new().env([("PLUGIN_INSECURE", "true")]).plugin().map(|_| ());
     check("PLUGIN_INSECURE", retired, "without_effect");
+    for name in ["PLUGIN_INSECURE", "plugin_insecure"] {
+        check(name, Loader::new().set(name, true).plugin().map(|_| ()), "without_effect");
+        Loader::new().set(name, false).plugin().expect("without effect in pyvider either");
+    }
     for (text, code) in [
         (format!("certificate = {pem}"), "incomplete_identity"),
         (format!("server_roots = {pem}\nauto_mtls = false"), "roots_without_tls"),
@@ -127,13 +146,51 @@ fn values_that_contradict_each_other_are_a_fault() {
         ("retry = { initial = '9s' }".to_owned(), "wrong_order"),
         ("retry.multiplier = 0.5".to_owned(), "out_of_range"),
         ("supervision.multiplier = 0.5".to_owned(), "out_of_range"),
-        ("transports = []".to_owned(), "not_allowed"),
         ("launch_timeout = 0".to_owned(), "out_of_range"),
     ] {
         check(&text, host(&text), code);
     }
     assert!(host("keepalive = { interval = '30s', permitted = true }").is_ok());
     assert!(host("min_port = 0\nmax_port = 0").is_ok());
+    assert!(host("retry = { initial = '5s', max = '5s' }").is_ok());
+    let error = check("[]", host("transports = []"), "not_allowed");
+    assert!(error.to_string().ends_with("transports cannot be an empty array"), "{error}");
+}
+
+#[test]
+fn a_value_out_of_range_is_answered_with_the_range() {
+    let plugin = |text: &str| Loader::new().text("c.toml", text, Format::Toml).plugin().map(|_| ());
+    let host = |text: &str| Loader::new().text("c.toml", text, Format::Toml).host().map(|_| ());
+    for (text, range) in [
+        ("output_buffer = 1", "from 4KiB to 1GiB"),
+        ("output_timeout = '25h'", "from 0s to 1d"),
+        ("grace = '61m'", "from 0s to 1h"),
+        ("ready_timeout = 0", "from 1ms to 1d"),
+        ("workers = 0", "from 1 to 1024"),
+        ("http2.stream_window = '2GiB'", "from 16KiB to 2147483647"),
+        ("http2.connection_window = 1", "from 65535 to 2147483647"),
+        ("http2.max_frame = '16MiB'", "from 16KiB to 16777215"),
+        ("http2.max_headers = 1", "from 4KiB to 1GiB"),
+        ("rate_limit.requests_per_second = 0", "from 0.000011574074074074073 to 1000000000"),
+        ("rate_limit.per_method = 'a=1e-5'", "from 0.000011574074074074073 to 1000000000"),
+    ] {
+        assert_eq!(
+            help(&check(text, plugin(text), "out_of_range")),
+            format!("give a value {range}"),
+            "{text}"
+        );
+    }
+    for (text, range) in [
+        ("handshake_line_limit = 1", "from 4KiB to 16MiB"),
+        ("log_line_limit = 1", "from 1KiB to 64MiB"),
+        ("stderr_tail_bytes = '65MiB'", "from 0 to 64MiB"),
+        ("keepalive.interval = '25h'", "from 1s to 1d"),
+        ("supervision.probe_interval = '1ms'", "from 10ms to 1d"),
+    ] {
+        assert_eq!(help(&check(text, host(text), "out_of_range")), format!("give a value {range}"), "{text}");
+    }
+    check("299s", host("keepalive.interval = '299s'"), "keepalive_too_frequent");
+    host("keepalive.interval = '300s'").expect("not too frequent");
 }
 
 #[test]
@@ -145,6 +202,9 @@ fn a_configuration_made_in_code_is_checked_too() {
     let error = config.check().expect_err("twice wrong");
     assert_eq!(error.faults().len(), 2);
     assert!(error.faults().iter().all(|fault| *fault.origin() == Origin::Code));
+    let mut config = HostConfig::default();
+    config.transports.clear();
+    assert_eq!(config.check().expect_err("once wrong").faults().len(), 1);
 }
 
 #[test]
@@ -163,14 +223,17 @@ fn a_file_that_cannot_be_read_is_a_fault() {
         (&directory.path().to_owned(), "file_not_readable", None),
         (&directory.path().join("nowhere.toml"), "file_not_readable", None),
     ] {
-        let result = Loader::new().env([("PLUGIN_CONFIG_FILE", path)]).plugin();
-        let error = check(&path.display().to_string(), result.map(|_| ()), code);
-        let Origin::File { path: named, position } = error.faults()[0].origin() else { panic!("{error:?}") };
-        assert_eq!((named, position.map(|(line, _)| line)), (path, line));
+        for loader in [Loader::new().env([("PLUGIN_CONFIG_FILE", path)]), Loader::new().file(path)] {
+            let error = check(&path.display().to_string(), loader.plugin().map(|_| ()), code);
+            let Origin::File { path: named, position } = error.faults()[0].origin() else {
+                panic!("{error:?}")
+            };
+            assert_eq!((named, position.map(|(line, _)| line)), (path, line));
+        }
     }
     let error =
         Loader::new().text("c.json", "{ \"grace\": 1,\n }", Format::Json).plugin().expect_err("a comma");
-    assert!(matches!(error.faults()[0].origin(), Origin::File { position: Some((2, _)), .. }), "{error}");
+    assert!(matches!(error.faults()[0].origin(), Origin::File { position: Some((2, 2)), .. }), "{error}");
 }
 
 #[cfg(unix)]
@@ -200,5 +263,10 @@ fn check(what: &str, result: Result<(), ConfigError>, code: &str) -> ConfigError
     let full = if code.contains("::") { code.to_owned() } else { format!("rpcplugin::config::{code}") };
     assert_eq!(*only, full, "{what}: {error}");
     assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::config::invalid");
+    assert_eq!(help(&error), help(&error.faults()[0]), "{error}");
     error
+}
+
+fn help(error: &dyn Diagnostic) -> String {
+    error.help().expect("help").to_string()
 }

@@ -7,3 +7,4 @@ mod pyvider;
 mod redaction;
 mod registry;
 mod sharing;
+mod typos;

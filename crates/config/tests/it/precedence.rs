@@ -125,6 +125,12 @@ fn a_file_may_have_numbers_arrays_and_tables() {
         value = 'hello'
     ";
     let config = Loader::new().text("c.toml", text, Format::Toml).plugin().expect("valid");
+    let json = r#"{
+        "transports": ["tcp", "unix"], "grace": 1.5, "output_buffer": 65536, "health": false, "workers": null,
+        "supported_versions": [4, 6], "rate_limit": { "per_service": { "kv.KV": "10/20", "other": 3 } },
+        "magic_cookie": { "key": "KV", "value": "hello" }
+    }"#;
+    assert_eq!(Loader::new().text("c.json", json, Format::Json).plugin().expect("valid"), config);
     assert_eq!(config.grace.as_millis(), 1500);
     assert_eq!(config.output_buffer.as_u64(), 65536);
     assert!(!config.health);
@@ -170,6 +176,15 @@ fn values_are_read_from_files() {
     assert_eq!(config.grace.as_secs(), 3);
     let PluginTls::Given { certificate, .. } = config.tls else { panic!("{:?}", config.tls) };
     assert!(certificate.file().expect("kept by name").ends_with("cert.pem"));
+
+    let json = directory.path().join("c.JSON");
+    std::fs::write(&json, r#"{"grace": "3s"}"#).expect("written");
+    assert_eq!(Loader::new().file(json).plugin().expect("valid").grace.as_secs(), 3);
+
+    let sized = |length: usize| file("sized", &format!("3s{}", " ".repeat(length - 2)));
+    let config = Loader::new().set("grace", sized(4 << 20)).plugin().expect("small enough");
+    assert_eq!(config.grace.as_secs(), 3);
+    Loader::new().set("grace", sized((4 << 20) + 1)).plugin().expect_err("larger than 4 MiB");
 }
 
 #[track_caller]

@@ -60,7 +60,9 @@ fn plain_numbers_count_what_pyvider_counts() {
             ("PLUGIN_CLIENT_INITIAL_BACKOFF_MS", "250"),
             ("PLUGIN_CLIENT_MAX_RETRY_DELAY", "3"),
             ("PLUGIN_CLIENT_RETRY_TOTAL_TIMEOUT_S", "20.0"),
+            ("PLUGIN_CLIENT_RETRY_JITTER_MS", "2.5"),
             ("PLUGIN_GRPC_KEEPALIVE_TIME_MS", "600000"),
+            ("PLUGIN_GRPC_KEEPALIVE_TIMEOUT_MS", "4s"),
             ("PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE", "4194304"),
         ])
         .host()
@@ -68,7 +70,9 @@ fn plain_numbers_count_what_pyvider_counts() {
     assert_eq!(config.launch_timeout.as_millis(), 12_500);
     let retry = config.retry.expect("on");
     assert_eq!((retry.initial.as_millis(), retry.max.as_secs(), retry.total.as_secs()), (250, 3, 20));
-    assert_eq!(config.keepalive.expect("on").interval.as_secs(), 600);
+    assert_eq!(retry.jitter.as_micros(), 2500);
+    let keepalive = config.keepalive.expect("on");
+    assert_eq!((keepalive.interval.as_secs(), keepalive.timeout.as_secs()), (600, 4));
     assert_eq!(config.max_receive_message_size.expect("set").as_u64(), 4 << 20);
 }
 
@@ -76,7 +80,7 @@ fn plain_numbers_count_what_pyvider_counts() {
 fn certificates_may_be_given_by_path() {
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let config = Loader::new()
-        .env([("PLUGIN_CLIENT_CERT_FILE", here), ("PLUGIN_CLIENT_KEY_FILE", here)])
+        .env([("PLUGIN_CLIENT_CERT_FILE", here), ("PLUGIN_CLIENT_KEY_FILE", &format!("file://{here}"))])
         .host()
         .expect("valid");
     let HostTls::Given { certificate, private_key, server_roots: None } = config.tls else {

@@ -1,7 +1,7 @@
 //! Named configurations.
 
 use miette::Diagnostic;
-use rpcplugin_config::{HostConfig, PluginConfig, Registry, RegistryError};
+use rpcplugin_config::{HostConfig, HostTls, PluginConfig, Registry, RegistryError};
 
 fn code(error: &RegistryError) -> String {
     error.code().expect("a code").to_string()
@@ -62,4 +62,22 @@ fn an_export_can_be_imported() {
     let export = registry.export_with_secrets("one").expect("there");
     registry.import("two", &export).expect("valid");
     assert_eq!(registry.get("one"), registry.get("two"));
+
+    let identity =
+        "certificate = '-----BEGIN X'\nprivate_key = '-----BEGIN Z'\nserver_roots = '-----BEGIN Y'";
+    for text in [
+        "auto_mtls = false\nmin_port = 0\nmax_port = 0",
+        "server_roots = '-----BEGIN Y'\nmin_port = 20000",
+        identity,
+    ] {
+        let mut registry = Registry::<HostConfig>::new();
+        registry.import("one", text).expect("valid");
+        let export = registry.export_with_secrets("one").expect("there");
+        registry.import("two", &export).expect("valid");
+        assert_eq!(registry.get("one"), registry.get("two"));
+        registry.update("two", [("grace", "7s")]).expect("valid");
+        let (one, two) = (registry.get("one").expect("there"), registry.get("two").expect("there"));
+        assert_eq!((&one.tls, &one.tcp_ports), (&two.tls, &two.tcp_ports), "{text}");
+        assert_ne!((&one.tls, &one.tcp_ports), (&HostTls::AUTO, &HostConfig::default().tcp_ports), "{text}");
+    }
 }

@@ -49,7 +49,7 @@ impl<S: Subscriber> Filter<S> for MaxLevel {
 }
 
 fn index_of(level: LevelFilter) -> usize {
-    LEVELS.iter().position(|known| *known == level).unwrap_or(LEVELS.len() - 1)
+    LEVELS.iter().filter(|known| **known < level).count()
 }
 
 const LEVELS: [LevelFilter; 6] = [

@@ -71,7 +71,6 @@ impl Value<'_> {
     pub(super) fn as_u64(&self) -> Option<u64> {
         match *self {
             Self::U64(value) => Some(value),
-            Self::I64(value) => u64::try_from(value).ok(),
             _ => None,
         }
     }

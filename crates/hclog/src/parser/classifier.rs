@@ -152,20 +152,7 @@ fn kind_of(text: &str, piece: Piece) -> Kind {
     if let Some(traceback) = Traceback::opened_by(text) {
         return Kind::OpensPanic(Language::Python(traceback));
     }
-    prefix_level(text).or_else(|| other_formats::level_of(text)).map_or(Kind::Text, Kind::TextWithLevel)
-}
-
-/// Returns the level of a prefix that a host in Go knows. Only capitals count.
-fn prefix_level(text: &str) -> Option<Level> {
-    let (word, _) = text.strip_prefix('[')?.split_once(']')?;
-    match word {
-        "TRACE" => Some(Level::Trace),
-        "DEBUG" => Some(Level::Debug),
-        "INFO" => Some(Level::Info),
-        "WARN" => Some(Level::Warn),
-        "ERROR" => Some(Level::Error),
-        _ => None,
-    }
+    other_formats::level_of(text).map_or(Kind::Text, Kind::TextWithLevel)
 }
 
 /// Returns the level of a record that is too long to be parsed. hclog and this crate write the level first.

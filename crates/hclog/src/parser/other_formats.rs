@@ -22,7 +22,6 @@ pub(super) fn level_word(word: &str) -> Option<Level> {
     let (_, level) = NAMES.iter().find(|(known, _)| name.eq_ignore_ascii_case(known))?;
     // The numbers of slog: four steps between levels.
     let base = match level {
-        _ if offset == 0 => return Some(*level),
         Level::Trace => -8,
         Level::Debug => -4,
         Level::Info => 0,
@@ -101,7 +100,8 @@ fn after_time(head: &str) -> Option<Level> {
     if decorated { level_word(word) } else { capitals(word) }
 }
 
-/// Lines that begin with the level: `INFO target: …`, `WARNING:name:…`, `[INFO  target] …`.
+/// Lines that begin with the level: `[INFO] …`, which a host in Go knows too, `INFO target: …`, `WARNING:name:…`,
+/// `[INFO  target] …`.
 fn leading(head: &str) -> Option<Level> {
     let (word, _) = first_word(head.trim_start())?;
     capitals(word)
@@ -273,6 +273,7 @@ mod tests {
                 "W20240102 15:04:05.000000   12345 file.cc:10] msg",
             ],
         );
+        check(Level::Info, &["I0102 15:04:05.000000   12345 file.go:10] msg"]);
         check(Level::Error, &["CRITICAL:root:x", "F0102 15:04:05.000000 1 f.go:1] x", "E0102 15:04:05.0 x"]);
     }
 
@@ -299,7 +300,12 @@ mod tests {
             "2024-01-02 15:04:05",
             "2024-01-02",
             "2024-01-02X15:04:05 INFO x",
+            "2024-01-02Tnoon INFO x",
+            "2024-01-02 15:04:05 main.go:main: INFO x",
+            "at 15:04:05 INFO x",
             "I0102 nothing",
+            "Every 15:04:05 x",
+            "W12 15:04:05 x",
             "I am",
             "\u{c9}",
             "2024-01-02\u{a0}15:04:05\u{2003}\u{a0}x",

@@ -268,7 +268,17 @@ mod tests {
         check_other(r#"{"severity":"NOTICE","message":"cloud"}"#, Some(Level::Info));
         check_other(r#"{"event":"structlog","level":"warning"}"#, Some(Level::Warn));
         check_other(r#"{"level":"ERROR","fields":{"message":"m"},"target":"t"}"#, Some(Level::Error));
-        check_other(r#"{"level":50,"msg":"pino"}"#, Some(Level::Error));
+        for (number, level) in [
+            (10, Level::Trace),
+            (20, Level::Debug),
+            (30, Level::Info),
+            (40, Level::Warn),
+            (50, Level::Error),
+            (60, Level::Error),
+        ] {
+            check_other(&format!(r#"{{"level":{number},"msg":"pino"}}"#), Some(level));
+        }
+        check_other(r#"{"level":70,"msg":"?"}"#, None);
         check_other(r#"{"level":-1,"msg":"?"}"#, None);
         check_other(r#"{"level":"error"}"#, None);
     }

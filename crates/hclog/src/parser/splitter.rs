@@ -147,6 +147,13 @@ mod tests {
             "abc\u{e9}d".as_bytes(),
             &[(b"abc", LineEnd::None, Piece::First), ("\u{e9}d".as_bytes(), LineEnd::None, Piece::Last)],
         );
+        for (max, text) in [(4, "\u{20ac}d"), (5, "\u{1f980}d")] {
+            check(
+                max,
+                format!("ab{text}").as_bytes(),
+                &[(b"ab", LineEnd::None, Piece::First), (text.as_bytes(), LineEnd::None, Piece::Last)],
+            );
+        }
         check(
             2,
             "\u{1f980}".as_bytes(),
