@@ -123,7 +123,7 @@ impl Incoming {
     /// Safe to drop and to call again.
     pub async fn accept(&mut self) -> Option<Result<SecureStream, SecureError>> {
         let shared = Arc::clone(&self.registration.shared);
-        loop {
+        while !(self.ended && self.securing.is_empty()) {
             let takes_more = !self.ended && self.securing.len() < BACKLOG;
             tokio::select! {
                 biased;
@@ -139,14 +139,11 @@ impl Incoming {
                         let secured = secure(Arc::clone(&shared), stream, pending.clone());
                         pending.set_task(self.securing.spawn(secured));
                     }
-                    None => {
-                        self.ended = true;
-                        continue;
-                    }
+                    None => self.ended = true,
                 },
-                else => return None,
-            };
+            }
         }
+        None
     }
 }
 

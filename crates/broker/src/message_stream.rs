@@ -263,3 +263,27 @@ const THIS_SERVER: &str = concat!("rpcplugin/", env!("CARGO_PKG_VERSION"));
 
 /// The largest message of a broker in bytes. Real messages have a few hundred bytes.
 const MAX_MESSAGE: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_peers_of_rpcplugin_knock_concurrently() {
+        for (name, expected) in [
+            (None, KnockPolicy::Serial),
+            (Some(&b"grpc-go/1.70.0"[..]), KnockPolicy::Serial),
+            (Some(b"like rpcplugin/1.0.0"), KnockPolicy::Serial),
+            (Some(b"\xff"), KnockPolicy::Serial),
+            (Some(THIS_SERVER.as_bytes()), KnockPolicy::Concurrent),
+            (Some(b"rpcplugin/9.0.0 tonic/1"), KnockPolicy::Concurrent),
+        ] {
+            let mut headers = MetadataMap::new();
+            if let Some(name) = name {
+                headers.insert("user-agent", MetadataValue::try_from(name).expect("a value"));
+            }
+            assert_eq!(policy(&headers, "user-agent"), expected, "{name:?}");
+            assert_eq!(policy(&headers, "server"), KnockPolicy::Serial, "another header");
+        }
+    }
+}

@@ -148,9 +148,7 @@ impl Shared {
         let updates = router.take_updates();
         updates.iter().filter_map(|ticket| pending.get(ticket)).for_each(|caller| caller.notify_one());
         let mut wakers: Vec<Waker> = router.take_changed().filter_map(|link| writers.remove(&link)).collect();
-        if writers.keys().any(|link| !router.has_link(*link)) {
-            wakers.extend(writers.extract_if(|link, _| !router.has_link(*link)).map(|(_, waker)| waker));
-        }
+        wakers.extend(writers.extract_if(|link, _| !router.has_link(*link)).map(|(_, waker)| waker));
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         self.changed.notify_waiters();
@@ -284,4 +282,16 @@ pub(crate) fn deadline(timeout: Duration) -> Instant {
 /// The current time, as the router takes it.
 pub(crate) fn now() -> std::time::Instant {
     Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_beyond_the_clock_is_a_year() {
+        let now = Instant::now();
+        assert_eq!(deadline(Duration::from_secs(5)) - now, Duration::from_secs(5));
+        assert_eq!(deadline(Duration::MAX) - now, Duration::from_secs(31_536_000));
+    }
 }

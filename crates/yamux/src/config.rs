@@ -110,3 +110,28 @@ const MAX_RECEIVE_WINDOW: u32 = 1 << 30;
 
 /// Headers cost nothing at this size, and streams still interleave.
 const MAX_FRAME: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_stay_within_their_limits() {
+        let config = Config::default();
+        let smallest = config
+            .clone()
+            .with_receive_window(0)
+            .with_send_buffer(0)
+            .with_max_frame(0)
+            .with_backlog(0)
+            .without_keepalive();
+        let sizes = |config: &Config| (config.receive_window, config.send_buffer, config.max_frame);
+        assert_eq!(sizes(&smallest), (262_144, 1, 1));
+        assert_eq!((smallest.backlog, smallest.keepalive.is_none()), (1, true));
+
+        assert_eq!(sizes(&config), (262_144, 262_144, 65_536));
+        let largest =
+            config.with_receive_window(u32::MAX).with_send_buffer(usize::MAX).with_max_frame(usize::MAX);
+        assert_eq!(sizes(&largest), (1_073_741_824, usize::MAX, 65_536));
+    }
+}

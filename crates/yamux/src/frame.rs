@@ -1,7 +1,5 @@
 //! The 12-byte frame header.
 
-use std::ops::BitOr;
-
 use crate::error::ProtocolError;
 
 /// Length of a header on the wire, in bytes.
@@ -110,14 +108,6 @@ impl Flags {
 
     pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0
-    }
-}
-
-impl BitOr for Flags {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
     }
 }
 

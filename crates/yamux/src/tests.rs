@@ -1,5 +1,7 @@
 //! Sessions over in-memory connections.
 
+mod connections;
+
 use std::io;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+mod peers;
+
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
@@ -121,13 +123,30 @@ fn dialled_addresses_make_room_and_those_of_well_known_ids_do_not() {
 fn a_flood_of_addresses_drops_the_oldest() {
     let ((mut router, link), now) = (direct(), Instant::now());
     router.receive(link, address(FIRST_WELL_KNOWN, "/known"), 0, now);
-    for id in 2..20_000 {
+    // The newest has the lowest id.
+    for id in (2..3000).rev() {
         router.receive(link, address(ServiceId(id), "/flood"), 0, now);
         assert!(router.size() <= MAX_ADDRESSES);
     }
     assert_eq!(router.claim(FIRST_WELL_KNOWN, now), claimed("/known", false));
+    assert_eq!(router.claim(ServiceId(2999), now), None);
+    assert_eq!(router.claim(OTHER, now), claimed("/flood", false));
+}
+
+#[test]
+fn the_address_that_was_dialled_the_longest_ago_makes_room() {
+    let ((mut router, link), now) = (direct(), Instant::now());
+    for id in [ID, OTHER] {
+        router.receive(link, address(id, "/a"), 0, now);
+    }
+    // In the other order than that of the announcements.
+    for id in [OTHER, ID] {
+        assert_eq!(router.claim(id, now), claimed("/a", false));
+    }
+    let others = (3..).map(ServiceId).take(MAX_ADDRESSES - 1);
+    others.for_each(|id| router.receive(link, address(id, "/b"), 0, now));
     assert_eq!(router.claim(OTHER, now), None);
-    assert_eq!(router.claim(ServiceId(19_999), now), claimed("/flood", false));
+    assert_eq!(router.claim(ID, now), claimed("/a", true));
 }
 
 #[test]
@@ -157,7 +176,7 @@ fn a_service_is_announced_on_this_link_and_on_the_next() {
     router.stop(ID, serving);
     let again = router.serve(ID, Some(unix("/c")), now).expect("free again");
     router.stop(ID, serving);
-    assert!(router.is_serving(ID, again), "an earlier use has ended");
+    assert!(router.is_serving(ID, again) && !router.is_serving(ID, serving), "an earlier use has ended");
     router.stop(ID, again);
     let last = router.open_link(now);
     assert_eq!(sent(&mut router, last, now), [address(OTHER, "/b")]);
@@ -242,7 +261,9 @@ fn two_hosts_receive_the_same_announcements_and_have_their_own_addresses() {
 
 #[test]
 fn a_host_that_is_not_the_first_sends_a_probe() {
-    let (now, probe) = (Instant::now(), probe());
+    // A reply to no request.
+    let knock = Knock { knock: false, ack: true, error: String::new() };
+    let (now, probe) = (Instant::now(), ConnInfo { knock: Some(knock), ..ConnInfo::default() });
     for (mut router, expected) in [
         (Router::direct(Role::Host, MINUTE), vec![]),
         (Router::direct(Role::Host, MINUTE).attached(), vec![probe.clone()]),
@@ -266,7 +287,7 @@ fn a_host_that_is_not_the_first_sends_a_probe() {
 fn the_oldest_links_are_closed() {
     let ((mut router, first), now) = (direct(), Instant::now());
     let newest = (0..100).map(|_| router.open_link(now)).last().expect("some");
-    assert!(!router.has_link(first) && router.links.len() == MAX_LINKS);
+    assert!(!router.has_link(first) && router.has_link(newest) && router.links.len() == MAX_LINKS);
     router.link_up(newest);
     router.serve(ID, Some(unix("/a")), now);
     assert_eq!(sent(&mut router, newest, now), [address(ID, "/a")]);
@@ -295,8 +316,14 @@ fn a_knock_waits_for_its_service_and_is_refused_before_its_dialer_times_out() {
     let late = router.next_deadline().expect("a knock waits");
     assert!(late > now + Duration::from_secs(4) && late < now + Duration::from_secs(5));
     assert_eq!(sent(&mut router, link, late), [refusal(ID, "no listener for id 1")]);
-    router.serve(ID, None, late).expect("free");
-    assert_eq!(sent(&mut router, link, late), [], "a refusal is final");
+    let third = ServiceId(3);
+    router.receive(link, knock(third), 0, now);
+    for id in [ID, third] {
+        router.serve(id, None, late).expect("free");
+    }
+    // The knock for the third was due too, but nothing was sent in between.
+    let refused = refusal(third, "no listener for id 3");
+    assert_eq!(sent(&mut router, link, late), [refused], "a refusal is final");
     assert_eq!((router.route(late), router.route(late)), (Some(OTHER), None));
 }
 
@@ -315,8 +342,11 @@ fn streams_stay_in_order_when_a_service_has_stopped() {
 fn a_stream_of_a_serial_dialer_is_expected_for_a_limited_time() {
     let ((mut router, link), now) = (multiplexed(), Instant::now());
     router.serve(ID, None, now).expect("free");
+    let (limit, nearly) = (Duration::from_secs(10), Duration::from_millis(9_999));
     router.receive(link, knock(ID), 0, now);
-    assert_eq!(router.route(now + Duration::from_secs(11)), None);
+    assert_eq!(router.route(now + nearly), Some(ID));
+    router.receive(link, knock(ID), 0, now);
+    assert_eq!(router.route(now + limit), None);
 }
 
 #[test]
@@ -358,6 +388,27 @@ fn a_serial_dialer_opens_no_stream_for_an_earlier_knock() {
 }
 
 #[test]
+fn a_serial_dialer_that_knocks_again_may_take_the_reply_to_its_earlier_knock() {
+    let now = Instant::now();
+    // The id of the second knock, and whether the service has stopped by then.
+    for (again, stopped, routed) in [
+        (ID, false, [Some(ID), None]),
+        (ID, true, [Some(ID), None]),
+        (OTHER, false, [Some(OTHER), None]),
+        (OTHER, true, [None, None]),
+    ] {
+        let (mut router, link) = multiplexed();
+        let servings = [ID, OTHER].map(|id| (id, router.serve(id, None, now).expect("free")));
+        router.receive(link, knock(ID), 0, now);
+        if stopped {
+            servings.into_iter().for_each(|(id, serving)| router.stop(id, serving));
+        }
+        router.receive(link, knock(again), 0, now);
+        assert_eq!([router.route(now), router.route(now)], routed, "{again}, {stopped}");
+    }
+}
+
+#[test]
 fn a_knock_whose_link_is_lost_is_forgotten() {
     let ((mut router, link), now) = (multiplexed(), Instant::now());
     router.receive(link, knock(ID), 0, now);
@@ -368,11 +419,18 @@ fn a_knock_whose_link_is_lost_is_forgotten() {
 
 #[test]
 fn a_knock_of_a_dialer_with_a_longer_timeout_is_held_for_longer() {
-    let (mut router, link) = linked(Router::multiplexed(Role::Plugin, Duration::from_secs(20)));
     let now = Instant::now();
-    router.set_policy(link, KnockPolicy::Concurrent);
-    router.receive(link, knock(ID), 0, now);
-    assert_eq!(router.next_deadline(), Some(now + Duration::from_secs(18)));
+    for (timeout, policy, held) in [
+        (Duration::from_secs(20), KnockPolicy::Concurrent, Duration::from_secs(18)),
+        (Duration::from_secs(20), KnockPolicy::Serial, Duration::from_millis(4500)),
+        // Longer than the clock can represent.
+        (Duration::MAX, KnockPolicy::Concurrent, Duration::from_millis(4500)),
+    ] {
+        let (mut router, link) = linked(Router::multiplexed(Role::Plugin, timeout));
+        router.set_policy(link, policy);
+        router.receive(link, knock(ID), 0, now);
+        assert_eq!(router.next_deadline(), Some(now + held), "{timeout:?}, {policy:?}");
+    }
 }
 
 #[test]
@@ -396,7 +454,10 @@ fn the_reply_decides_the_progress_of_a_request() {
     let refused = |why: &str| Progress::Refused(why.to_owned());
     assert_eq!(ask(Knock { knock: true, ack: true, error: String::new() }), Progress::Admitted);
     assert_eq!(ask(Knock { knock: true, ack: true, error: "no".into() }), refused("no"));
-    assert_eq!(ask(Knock { knock: false, ack: false, error: String::new() }), refused("neither yes nor no"));
+    for ack in [false, true] {
+        let answer = Knock { knock: false, ack, error: String::new() };
+        assert_eq!(ask(answer), refused("neither yes nor no"), "{ack}");
+    }
     let long = ask(Knock { knock: true, ack: true, error: "ä".repeat(1000) });
     assert_eq!(long, refused(&"ä".repeat(150)));
     let asked = router.request_stream(ID).expect("multiplexed");
@@ -469,7 +530,10 @@ fn a_flood_of_knocks_is_refused() {
     for id in 1..10_000 {
         router.receive(link, knock(ServiceId(id % 4)), 0, now);
     }
-    assert!(router.size() <= MAX_KNOCKS + MAX_OUTBOX, "{}", router.size());
+    assert_eq!(router.size(), MAX_KNOCKS + MAX_OUTBOX);
+    // Its own requests are kept too.
+    router.request_stream(ID).expect("multiplexed");
+    assert_eq!(router.size(), MAX_KNOCKS + MAX_OUTBOX + 2, "the knock, and its message");
 }
 
 fn message() -> impl Strategy<Value = ConnInfo> {

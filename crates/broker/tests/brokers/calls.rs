@@ -179,6 +179,11 @@ async fn streams_carry_any_protocol() {
             let mut read = [0; 4];
             accepted.read_exact(&mut read).await.expect("read");
             assert_eq!((&read, accepted.is_mutual()), (b"ping", kind.mutual));
+            drop(incoming);
+            // The id is free again. Ids in use are not counted.
+            let _again = acceptor.listen_at(ServiceId(9)).await.expect("free again");
+            let _first = acceptor.listen_at(ServiceId(1)).await.expect("listening");
+            assert_eq!(acceptor.listen().await.expect("listening").id(), ServiceId(2));
         }
         pair.close().await;
     }
@@ -304,6 +309,9 @@ async fn a_knock_for_an_unserved_id_is_refused_before_the_dial_times_out() {
         let error = dialer.dial(ServiceId(5)).await.expect_err("not served");
         let DialError::Refused { id: ServiceId(5), reason } = error else { panic!("{error:?}") };
         assert_eq!(reason, "no listener for id 5");
+        // The host has not said that it has no services, and may serve them later.
+        let error = dialer.dial(HOST_SERVICES).await.expect_err("not served");
+        assert!(matches!(error, DialError::Refused { id: HOST_SERVICES, .. }), "{error:?}");
         let served = acceptor.serve(named("mine").await).await.expect("served");
         ask(dialer.dial(served.id()).await.expect("dialled"), "mine").await.expect("answered");
     }

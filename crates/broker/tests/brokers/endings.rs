@@ -61,6 +61,7 @@ async fn a_service_finishes_without_error_when_its_broker_closes() {
             host.close();
         });
         finished.expect("closed without an error");
+        assert!(kind.multiplexed || pair.sockets().is_empty(), "the service has ended");
         served.finished().await.expect("again");
         drop(served);
         pair.close().await;
@@ -71,7 +72,10 @@ async fn a_service_finishes_without_error_when_its_broker_closes() {
 async fn the_end_of_the_multiplexed_connection_is_an_error() {
     let pair = Pair::new(Kind { multiplexed: true, mutual: false }).await;
     let mut served = pair.host.serve(named("mine").await).await.expect("served");
+    let mut incoming = pair.host.listen().await.expect("listening");
     pair.end_session().await;
+    let last = tokio::time::timeout(Duration::from_secs(60), incoming.accept()).await;
+    assert!(last.expect("at once").is_none(), "no connection can come");
     let error = served.finished().await.expect_err("the connection is gone");
     assert!(matches!(error, AcceptError::Unreachable(Unreachable::Session(_))), "{error:?}");
     let error = pair.host.dial(ServiceId(1)).await.expect_err("the connection is gone");

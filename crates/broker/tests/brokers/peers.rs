@@ -10,19 +10,22 @@ use rpcplugin_broker::{
 use rpcplugin_core::ServiceId;
 use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer, Knock};
 use rpcplugin_transport::{
-    Security, Services, SocketDir,
-    http2::{self, PluginChannel, Serving},
+    Listen as _, Security, Services, SocketDir,
+    http2::{self, ChannelError, PluginChannel, Serving},
     yamux,
 };
 use tokio::{
+    io::AsyncReadExt as _,
     sync::mpsc,
     task::{JoinHandle, JoinSet},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
-use crate::pair::{KINDS, Kind, Pair, Socket, ask, is_socket, listen_at, listener, named};
+use crate::pair::{
+    KINDS, Kind, Pair, Socket, ask, eventually, is_socket, listen_at, listener, named, securities,
+};
 
 type Messages = Pin<Box<dyn Stream<Item = Result<ConnInfo, Status>> + Send>>;
 
@@ -119,6 +122,104 @@ async fn a_plugin_without_a_broker_is_noticed_at_once() {
     assert!(matches!(error, DialError::Unreachable(Unreachable::NoBroker)), "{error:?}");
     let error = peer.host.serve(named("mine").await).await.expect_err("no broker");
     assert!(matches!(error, AcceptError::Unreachable(Unreachable::NoBroker)), "{error:?}");
+
+    // Another error may not last.
+    let peer = attached(Services::new().fallback(Code::Unavailable, "not yet"), false).await;
+    assert_eq!(peer.attached.await.expect("no panic"), DisconnectReason::Lost);
+}
+
+#[tokio::test]
+async fn a_host_that_drops_its_stream_has_no_peer() {
+    let silent = peer(|_, answers| {
+        Box::pin(async move {
+            std::future::pending::<()>().await;
+            drop(answers);
+        })
+    });
+    let peer = attached(silent, false).await;
+    drop(peer.host.serve(named("mine").await).await.expect("the stream is up"));
+    peer.attached.abort();
+    peer.attached.await.expect_err("dropped");
+    let error = peer.host.dial(ServiceId(1)).await.expect_err("no stream");
+    assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(TIMEOUT))), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_oldest_of_too_many_hosts_loses_its_stream() {
+    let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
+    let dir = SocketDir::private(None).expect("a directory");
+    let mut hosts = Vec::new();
+    for _ in 0..8 {
+        assert!(!pair.attached.is_finished());
+        let host = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), listen_at(&dir));
+        tokio::spawn(host.attach(pair.main.clone()));
+        // After this answer the plugin knows the host.
+        let mine = host.serve(named("mine").await).await.expect("served");
+        ask(pair.plugin.dial(mine.id()).await.expect("dialled"), "mine").await.expect("answered");
+        hosts.push(host);
+    }
+    eventually("the first host has no stream", || pair.attached.is_finished()).await;
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn a_stream_without_a_knock_is_reset_by_a_host() {
+    let peer = attached(named("plugin").await, true).await;
+    let (near, far) = tokio::io::duplex(1 << 10);
+    let mut unexpected = peer.host.start_session(yamux::Session::client(near, yamux::Config::default()));
+    let session = yamux::Session::server(far, yamux::Config::default());
+    let mut stream = session.open().await.expect("opened");
+    let read = tokio::time::timeout(Duration::from_secs(60), stream.read_u8()).await.expect("at once");
+    assert_eq!(read.expect_err("reset").kind(), std::io::ErrorKind::ConnectionReset);
+    session.close().await;
+    assert!(unexpected.accept().await.is_none());
+}
+
+#[tokio::test]
+async fn a_dial_that_was_given_up_does_not_block_the_next() {
+    // It replies to the knock for one id only.
+    let slow = peer(|mut incoming, answers| {
+        Box::pin(async move {
+            while let Ok(Some(message)) = incoming.message().await {
+                if message.service_id == 2 {
+                    let knock = Knock { knock: true, ack: true, error: String::new() };
+                    answers.send(ConnInfo { knock: Some(knock), ..message }).await.expect("sent");
+                }
+            }
+        })
+    });
+    let peer = attached(slow, true).await;
+    let (near, _far) = tokio::io::duplex(1 << 10);
+    drop(peer.host.start_session(yamux::Session::client(near, yamux::Config::default())));
+    let error = peer.host.dial_stream(ServiceId(1)).await.expect_err("no reply");
+    assert!(matches!(error, DialError::NoReply { .. }), "{error:?}");
+    peer.host.dial_stream(ServiceId(2)).await.expect("let in");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_address_whose_listener_fails_is_kept() {
+    let dir = SocketDir::private(None).expect("a directory");
+    // The plugin announces the host's own socket under another id.
+    let odd = peer(|mut incoming, answers| {
+        Box::pin(async move {
+            let first = incoming.message().await.expect("a message").expect("one");
+            answers.send(ConnInfo { service_id: 7, ..first }).await.expect("sent");
+            std::future::pending().await
+        })
+    });
+    let (main, _shutdown) = serve_main(odd, &dir).await;
+    let mut settings = BrokerSettings::new(securities(true).0);
+    settings.peer_timeout = Duration::from_secs(3600);
+    let host = Broker::direct(Role::Host, settings, listen_at(&dir));
+    let _attached = tokio::spawn(host.attach(main));
+    // It trusts only the plugin.
+    let _served = host.serve(named("mine").await).await.expect("served");
+    for _ in 0..2 {
+        let dialled = tokio::time::timeout(Duration::from_secs(60), host.dial(ServiceId(7))).await;
+        let error = dialled.expect("at once").expect_err("it is not trusted");
+        assert!(matches!(error, DialError::Connect(ChannelError::Secure(_))), "{error:?}");
+    }
 }
 
 #[tokio::test]

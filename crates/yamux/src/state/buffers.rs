@@ -56,3 +56,41 @@ pub(super) fn take_front(buffer: &mut BytesMut, limit: usize) -> Bytes {
 const COPIED_BELOW: usize = 8 * 1024;
 
 const KEPT_ALLOCATION: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_pieces_are_copied_together_and_large_pieces_are_not_copied() {
+        let mut queue = ReceiveQueue::default();
+        let large = Bytes::from(vec![1; 8192]);
+        for piece in [&[2; 8191][..], &[3; 2], &large, &[4]] {
+            queue.push(if piece.len() == 8192 { large.clone() } else { Bytes::copy_from_slice(piece) });
+        }
+        assert!(!queue.is_empty());
+        assert_eq!(queue.pop(), Some([&[2; 8191][..], &[3; 2]].concat().into()));
+        let (popped, rest) = (queue.pop().expect("the large piece"), queue.pop());
+        assert_eq!((popped.as_ptr(), popped.len()), (large.as_ptr(), 8192));
+        assert_eq!((rest, queue.pop(), queue.is_empty()), (Some(Bytes::from_static(&[4])), None, true));
+        queue.push(Bytes::from_static(&[5]));
+        assert!(!queue.is_empty(), "a small piece");
+        queue.pop();
+        queue.push(large);
+        assert!(!queue.is_empty(), "a large piece");
+    }
+
+    #[test]
+    fn a_buffer_keeps_its_allocation_unless_it_is_large() {
+        for (length, kept) in [(1, true), (16 * 1024, true), (16 * 1024 + 1, false), (100_000, false)] {
+            for limit in [length, usize::MAX] {
+                let mut buffer = BytesMut::with_capacity(200_000);
+                buffer.resize(length, 7);
+                assert_eq!(take_front(&mut buffer, limit), vec![7; length]);
+                assert_eq!((buffer.len(), buffer.capacity() > 0), (0, kept), "{length}");
+            }
+        }
+        let mut buffer = BytesMut::from(&b"abc"[..]);
+        assert_eq!((take_front(&mut buffer, 2), &buffer[..]), (Bytes::from_static(b"ab"), &b"c"[..]));
+    }
+}

@@ -80,9 +80,6 @@ impl StreamState {
             self.send.extend_from_slice(&part[..take]);
             self.send_window -= u32::try_from(take).expect("the room is at most the window, which is a u32");
             written += take;
-            if take < part.len() {
-                break;
-            }
         }
         written
     }

@@ -1,5 +1,7 @@
 //! Two state machines against each other in any interleaving, and one state machine against any bytes.
 
+mod peer;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -506,7 +508,9 @@ fn a_peer_that_takes_no_replies_ends_the_session_after_a_timeout() {
     assert_eq!(state.next_deadline(), Some(now + REPLY_TIMEOUT));
     assert!(frame(&mut state).is_some());
     assert!(!state.must_drain_replies() && state.control.replies_due().is_none());
-    pings(&mut state, 2);
+    // As many as may wait at most.
+    pings(&mut state, (MAX_REPLIES - MANY_REPLIES) as u32 + 1);
+    assert!(state.reason().is_none());
     state.tick(now + REPLY_TIMEOUT);
     assert!(matches!(state.reason(), Some(Error::Protocol(ProtocolError::Flooded))));
 }
@@ -525,6 +529,12 @@ fn the_window_is_granted_again_when_half_of_it_was_read() {
         while let Ok(Read::Data(_)) = state.read(1) {}
     }
     assert_eq!(frame(&mut state), Some(Header::window_update(Flags::NONE, 1, half)));
+    // The peer has room for a whole window again, and not for more.
+    state.receive(Header::data(1, INITIAL_WINDOW).encode().to_vec().into(), now);
+    state.receive(vec![0; INITIAL_WINDOW as usize].into(), now);
+    assert!(state.reason().is_none());
+    state.receive(Header::data(1, 1).encode().to_vec().into(), now);
+    assert!(matches!(state.reason(), Some(Error::Protocol(ProtocolError::WindowExceeded(1)))));
 }
 
 #[test]
@@ -550,6 +560,7 @@ fn an_unaccepted_stream_is_reset_and_keeps_its_place() {
     state.tick(now + Duration::from_secs(30));
     assert_eq!(frame(&mut state), Some(Header::ping(0)));
     state.receive(Header::pong(0).encode().to_vec().into(), now + Duration::from_secs(30));
+    assert_eq!(state.next_deadline(), Some(now + ACCEPT_TIMEOUT), "also the time of the next ping");
     state.tick(now + ACCEPT_TIMEOUT);
     assert_eq!(frame(&mut state), Some(Header::ping(1)));
     assert_eq!(frame(&mut state), Some(Header::window_update(Flags::RST, 1, 0)));
@@ -585,10 +596,10 @@ fn a_dropped_stream_to_which_the_peer_keeps_sending_is_reset() {
     state.finish(1).unwrap();
     state.detach(1, true, now);
     while frame(&mut state).is_some() {}
-    for _ in 0..2 {
+    for length in [INITIAL_WINDOW / 2, 1] {
         assert_eq!(frame(&mut state), None);
-        state.receive(Header::data(1, 100_000).encode().to_vec().into(), now);
-        state.receive(vec![0; 100_000].into(), now);
+        state.receive(Header::data(1, length).encode().to_vec().into(), now);
+        state.receive(vec![0; length as usize].into(), now);
     }
     assert_eq!(frame(&mut state), Some(Header::window_update(Flags::RST, 1, 0)));
     assert!(state.streams.is_empty());
