@@ -275,6 +275,7 @@ mod tests {
         config.per_service.set("kv.Kv", Rate::new(0.001, 5).expect("a rate"));
         config.per_method.set("/kv.Kv/Get", Rate::new(0.001, 2).expect("a rate"));
         let limit = RateLimit::new(&config);
+        assert!(format!("{limit:?}").contains(r#"services: ["kv.Kv"], methods: ["kv.Kv/Get"]"#), "{limit:?}");
         assert_eq!(passed(&limit, "/kv.Kv/Get", 10), 2);
         assert_eq!(passed(&limit, "/kv.Kv/Put", 10), 3, "the rest of the limit of the service");
         assert_eq!(
@@ -328,6 +329,34 @@ mod tests {
                 assert_eq!(RateLimit::new(&config(rate, burst)).check("/a/b"), Ok(()), "{rate}/{burst}");
             }
         }
+    }
+
+    /// A service that counts its calls.
+    struct Counting(u32);
+
+    impl Service<Request<Body>> for Counting {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = Ready<Result<Response<Body>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            self.0 += 1;
+            ready(Ok(Response::new(Body::empty())))
+        }
+    }
+
+    #[tokio::test]
+    async fn refused_calls_are_counted_and_do_not_reach_the_service() {
+        let limit = RateLimit::new(&config(0.001, 3));
+        let mut limited = limit.layer(Counting(0));
+        for _ in 0..5 {
+            limited.call(Request::new(Body::empty())).await.expect("infallible");
+        }
+        assert_eq!((limited.service.0, limit.refused()), (3, 2));
     }
 
     #[test]
