@@ -134,6 +134,7 @@ mod tests {
             "1.2.3 ",
             ".2.3",
             "1..3",
+            "1-2.3",
             "99999999999999999999.0.0",
         ] {
             assert!(!is_version(text) && Version::parse(text).is_err(), "{text}");

@@ -331,8 +331,12 @@ mod tests {
         }
     }
 
-    /// A service that counts its calls.
-    struct Counting(u32);
+    /// A service that counts its calls, and has to be made ready.
+    #[derive(Default)]
+    struct Counting {
+        ready: bool,
+        calls: u32,
+    }
 
     impl Service<Request<Body>> for Counting {
         type Response = Response<Body>;
@@ -340,11 +344,11 @@ mod tests {
         type Future = Ready<Result<Response<Body>, Infallible>>;
 
         fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-            Poll::Ready(Ok(()))
+            if self.ready { Poll::Ready(Ok(())) } else { Poll::Pending }
         }
 
         fn call(&mut self, _: Request<Body>) -> Self::Future {
-            self.0 += 1;
+            self.calls += 1;
             ready(Ok(Response::new(Body::empty())))
         }
     }
@@ -352,11 +356,15 @@ mod tests {
     #[tokio::test]
     async fn refused_calls_are_counted_and_do_not_reach_the_service() {
         let limit = RateLimit::new(&config(0.001, 3));
-        let mut limited = limit.layer(Counting(0));
+        let mut limited = limit.layer(Counting::default());
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(limited.poll_ready(&mut context).is_pending(), "the service is not ready");
+        limited.service.ready = true;
+        assert!(limited.poll_ready(&mut context).is_ready());
         for _ in 0..5 {
             limited.call(Request::new(Body::empty())).await.expect("infallible");
         }
-        assert_eq!((limited.service.0, limit.refused()), (3, 2));
+        assert_eq!((limited.service.calls, limit.refused()), (3, 2));
     }
 
     #[test]
