@@ -188,10 +188,10 @@ mod tests {
     /// What is compiled is what is parsed: neither more nor less.
     #[test]
     fn limits_are_the_same_when_a_program_is_compiled() {
-        const DIGITS: &str = "1.0.0-a";
+        const START: &str = "1.0.0-a";
         let x = |length| "x".repeat(length);
         let many = |number| (0..number).map(|n| n.to_string()).collect::<Vec<_>>();
-        let version = |length| DIGITS.to_owned() + &x(length - DIGITS.len());
+        let version = |length| START.to_owned() + &x(length - START.len());
         let one = || vec!["c".to_owned()];
         let fact = |key: String, value: String| vec![("k".to_owned(), String::new()), (key, value)];
         for (name, version, capabilities, minimum, facts, valid) in [
