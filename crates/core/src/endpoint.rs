@@ -278,18 +278,34 @@ mod tests {
     fn endpoints_of_handshake_lines_are_parsed() {
         check("unix", "/tmp/plugin2654984751", "unix:/tmp/plugin2654984751");
         check("unix", "@abstract", "unix:@abstract");
+        check("unix", "/tmp/größe", "unix:/tmp/größe");
         check("tcp", "127.0.0.1:10000", "tcp:127.0.0.1:10000");
         check("tcp", ":1234", "tcp:127.0.0.1:1234");
         check("tcp", "localhost:1234", "tcp:localhost:1234");
         check("tcp", "[::1]:1234", "tcp:[::1]:1234");
+        let longest = "x".repeat(253);
+        check("tcp", &format!("{longest}:1"), &format!("tcp:{longest}:1"));
         check("inherited", "0", "inherited:0");
         check("inherited", "4294967295", "inherited:4294967295");
     }
 
     #[test]
+    fn the_parts_of_an_endpoint_are_those_of_its_address() {
+        let address = HostPort::parse("[::1]:443").expect("an address");
+        assert_eq!((address.host(), address.port()), ("::1", 443));
+        let path = SocketPath::new("@name").expect("a path");
+        assert_eq!(path.abstract_name(), os::HAS_ABSTRACT_SOCKETS.then_some("name"));
+        assert_eq!(path.as_path(), Path::new("@name"));
+        assert_eq!(PathBuf::from(path), Path::new("@name"));
+        assert_eq!(SocketPath::new("/name").expect("a path").abstract_name(), None);
+    }
+
+    #[test]
     fn invalid_endpoints_are_refused() {
+        assert!(HostPort::parse("host:8x").is_err());
+        let long = format!("{}:80", "x".repeat(254));
         for address in
-            ["", "1234", "host:", "host:0", "host:65536", "::1:80", "[::1:80", "[x]:80", "a b:80", "host:8x"]
+            ["", "1234", "host:", "host:0", "host:65536", "::1:80", "[::1:80", "[x]:80", "a b:80", &long]
         {
             let error = Endpoint::parse("tcp", address).expect_err(address);
             assert_eq!(error, EndpointError::InvalidAddress { address: address.to_owned() });
@@ -302,8 +318,8 @@ mod tests {
             ));
         }
         assert_eq!(SocketPath::new(""), Err(EndpointError::EmptyPath));
-        assert!(matches!(SocketPath::new("/a|b"), Err(EndpointError::PathNotAnnounceable { .. })));
-        for acts in ["/a\u{1b}]0;x\u{7}", "/a\u{9b}2J", "/a\u{7f}", "/a\u{202e}b", "/a\tb", "/a\nb"] {
+        let acts = ["/a\u{1b}]0;x\u{7}", "/a\u{9b}2J", "/a\u{7f}", "/a\u{202e}b", "/a\tb", "/a\nb"];
+        for acts in ["/a|b", "|", "/ä|b"].into_iter().chain(acts) {
             let error = SocketPath::new(acts).expect_err(acts);
             assert!(matches!(error, EndpointError::PathNotAnnounceable { .. }), "{error}");
             assert!(!error.to_string().contains(disturbs), "{error}");
@@ -314,11 +330,16 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_becomes_the_loopback_address() {
-        let any: SocketAddr = "0.0.0.0:80".parse().expect("an address");
-        assert_eq!(Endpoint::from(any).to_string(), "tcp:127.0.0.1:80");
-        let any: SocketAddr = "[::]:80".parse().expect("an address");
-        assert_eq!(Endpoint::from(any).to_string(), "tcp:[::1]:80");
+    fn a_wildcard_becomes_the_loopback_address_and_others_stay() {
+        for (address, expected) in [
+            ("0.0.0.0:80", "tcp:127.0.0.1:80"),
+            ("[::]:80", "tcp:[::1]:80"),
+            ("192.0.2.1:80", "tcp:192.0.2.1:80"),
+            ("[2001:db8::1]:80", "tcp:[2001:db8::1]:80"),
+        ] {
+            let address: SocketAddr = address.parse().expect("an address");
+            assert_eq!(Endpoint::from(address).to_string(), expected);
+        }
     }
 
     proptest! {

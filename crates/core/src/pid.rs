@@ -60,6 +60,6 @@ mod tests {
     fn zero_is_not_a_pid() {
         assert_eq!(Pid::new(0), None);
         assert_eq!(Pid::new(7).map(|pid| (pid.get(), pid.to_string())), Some((7, "7".to_owned())));
-        assert_eq!(Pid::current().get(), std::process::id());
+        assert_eq!(u32::from(Pid::current()), std::process::id());
     }
 }

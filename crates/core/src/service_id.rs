@@ -28,3 +28,14 @@ impl From<ServiceId> for u32 {
         id.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_id_is_its_number() {
+        let id = ServiceId::from(7);
+        assert_eq!((u32::from(id), id.to_string()), (7, "7".to_owned()));
+    }
+}

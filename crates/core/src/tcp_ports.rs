@@ -108,6 +108,8 @@ mod tests {
         assert_eq!(TcpPorts::between(2, 1), Err(PortRangeError { min: 2, max: 1 }));
         assert_eq!(TcpPorts::between(2, 0), Err(PortRangeError { min: 2, max: 0 }));
         assert_eq!(TcpPorts::between(2, 2).map(TcpPorts::numbers), Ok(2..=2));
+        let Ok(TcpPorts::Range(range)) = TcpPorts::between(2, 3) else { panic!("a range") };
+        assert_eq!((range.min().get(), range.max().get()), (2, 3));
         assert_eq!(TcpPorts::GO_DEFAULT.numbers(), 10_000..=25_000);
     }
 }

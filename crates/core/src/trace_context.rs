@@ -127,7 +127,14 @@ mod tests {
 
     #[test]
     fn valid_headers_are_parsed() {
-        assert!(TraceContext::parse(VALID, None).is_some());
+        let context = TraceContext::parse(VALID, Some("vendor=value")).expect("valid");
+        assert_eq!(context.trace_id(), 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736);
+        assert_eq!(context.span_id(), 0x00f0_67aa_0ba9_02b7);
+        assert!(context.is_sampled());
+        assert_eq!(context.tracestate(), "vendor=value");
+        assert_eq!(format!("{context:?}"), format!("TraceContext({VALID:?})"));
+        let child = context.child(0);
+        assert_eq!((child.trace_id(), child.span_id()), (context.trace_id(), 1));
         assert!(TraceContext::parse(&format!(" {VALID}\t"), None).is_some());
         let later = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-the-future-brings";
         assert_eq!(TraceContext::parse(later, None), TraceContext::parse(VALID, None));
@@ -154,7 +161,9 @@ mod tests {
 
     #[test]
     fn a_state_that_is_too_long_is_left_out() {
-        for bad in ["x".repeat(600), "a=\u{e9}".to_owned(), "a=b\r\nc: d".to_owned()] {
+        let longest = "x".repeat(512);
+        assert_eq!(TraceContext::parse(VALID, Some(&longest)).expect("valid").tracestate(), longest);
+        for bad in [longest + "x", "a=\u{e9}".to_owned(), "a=b\r\nc: d".to_owned()] {
             assert_eq!(TraceContext::parse(VALID, Some(&bad)).expect("valid").tracestate(), "");
         }
     }

@@ -35,13 +35,19 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     (!text.is_empty()).then_some(total)
 }
 
-/// Parses digits with at most one point between them.
+/// Parses at least one digit, with at most one point before, between or after the digits.
 fn decimal(text: &str) -> Option<f64> {
-    let is_plain = text.starts_with(|c: char| c.is_ascii_digit())
-        && text.chars().all(|c| c.is_ascii_digit() || c == '.');
-    if is_plain { text.parse().ok() } else { None }
+    if text.chars().all(|c| c.is_ascii_digit() || c == '.') { text.parse().ok() } else { None }
 }
 
-/// The units of a duration, in seconds.
-const UNITS: [(&str, f64); 7] =
-    [("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("ns", 1e-9)];
+/// The units of a duration, in seconds. Microseconds have the micro sign, or the Greek letter.
+const UNITS: [(&str, f64); 8] = [
+    ("h", 3600.0),
+    ("m", 60.0),
+    ("s", 1.0),
+    ("ms", 1e-3),
+    ("us", 1e-6),
+    ("\u{b5}s", 1e-6),
+    ("\u{3bc}s", 1e-6),
+    ("ns", 1e-9),
+];

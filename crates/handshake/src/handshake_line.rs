@@ -361,7 +361,8 @@ mod tests {
         assert_eq!(parsed("1|3|unix|/tmp/p|grpc||true|more|fields").lane, None);
         let lane = parsed("1|3|unix|/tmp/p|grpc|||lane1");
         assert_eq!((lane.multiplexing, lane.lane), (Multiplexing::Unspecified, Some(1)));
-        assert_eq!(parsed("1|3|unix|/tmp/p|grpc||true|lane2|more").lane, Some(2));
+        let both = parsed("1|3|unix|/tmp/p|grpc||true|lane2|more");
+        assert_eq!((both.multiplexing, both.lane), (Multiplexing::Yes, Some(2)));
         assert_eq!(parsed("1|3|unix|/tmp/p|grpc||true|lane").lane, None);
         assert_eq!(parsed("1|3|unix|/tmp/p|grpc||0").multiplexing, Multiplexing::No);
         assert_eq!(parsed("1|3|unix|/tmp/p|grpc||maybe").multiplexing, Multiplexing::Unreadable);
@@ -402,6 +403,30 @@ mod tests {
         assert_eq!(fault("1|1|tcp|nowhere|grpc|").1, "nowhere");
         let junk = "!".repeat(60);
         assert_eq!(fault(&format!("1|1|unix|/p|grpc|{junk}")), (HandshakeLineFault::Certificate, junk));
+    }
+
+    #[test]
+    fn a_sixth_field_of_up_to_50_characters_is_not_a_certificate() {
+        let field = |length: usize| format!("1|1|unix|/p|grpc|{}=", "!".repeat(length));
+        assert_eq!(parsed(&field(50)).certificate, None);
+        assert_eq!(fault(&field(51)).0, HandshakeLineFault::Certificate);
+    }
+
+    #[test]
+    fn an_error_has_the_endpoint_and_quotes_the_line() {
+        let error = HandshakeLine::parse("1|4|unix|/s|netrpc").expect_err("net/rpc");
+        assert_eq!(error.endpoint().map(ToString::to_string).as_deref(), Some("unix:/s"));
+        assert_eq!(error.to_string(), r#"the plugin uses net/rpc and not gRPC: "1|4|unix|/s|netrpc""#);
+        let error =
+            HandshakeLine::parse(&format!("1|1|tcp|{}", "\u{7}".repeat(100))).expect_err("no address");
+        assert_eq!(
+            (error.endpoint(), std::error::Error::source(&error).map(ToString::to_string)),
+            (None, None)
+        );
+        assert!(error.to_string().ends_with("\\u{7}…\""), "{error}");
+        let error = HandshakeLine::parse("1|1|tcp|nowhere|grpc").expect_err("no address");
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        assert_eq!(cause.as_deref(), Some(r#""nowhere" is not a host and a port"#));
     }
 
     #[test]

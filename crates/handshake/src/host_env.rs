@@ -311,6 +311,10 @@ mod tests {
             ("1m30s", Some(90_000)),
             ("300ms", Some(300)),
             ("1.5", Some(1500)),
+            (".5", Some(500)),
+            ("0.5h.5s", Some(1_800_500)),
+            ("1.s", Some(1000)),
+            ("1000us1000\u{b5}s1000\u{3bc}s1000000ns", Some(4)),
             ("0", None),
             ("0s", None),
             ("", None),
@@ -319,7 +323,9 @@ mod tests {
             assert_eq!(received_env.orphan_timeout, timeout.map(Duration::from_millis), "{text}");
             assert_eq!(received_env.faults, [], "{text}");
         }
-        for text in ["soon", "-1s", "10 s", "1h-1m", "99999999999999999999h", "1e300", "s", "."] {
+        for text in
+            ["soon", "-1s", "10 s", "1h-1m", "99999999999999999999h", "1e300", "s", ".", "1.2.3", ".s"]
+        {
             let received_env = read(text);
             assert_eq!((received_env.orphan_timeout, received_env.faults.len()), (None, 1), "{text}");
         }

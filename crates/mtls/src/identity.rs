@@ -11,7 +11,7 @@ use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 pub use algorithm::KeyAlgorithm;
 pub use error::IdentityError;
@@ -32,11 +32,9 @@ pub struct Identity {
 struct Inner {
     certified: Arc<CertifiedKey>,
     leaf: CertificateDer<'static>,
-    key: SecretKey,
+    /// The encoded key, which is wiped when it is dropped. rustls keeps a copy of its own as long as connections can be made.
+    key: Zeroizing<PrivateKeyDer<'static>>,
 }
-
-/// The encoded key, which is wiped when it is dropped. rustls keeps a copy of its own as long as connections can be made.
-struct SecretKey(PrivateKeyDer<'static>);
 
 impl Identity {
     /// Generates an ephemeral identity with a P-256 key.
@@ -69,7 +67,7 @@ impl Identity {
             .load_private_key(key.clone_key())
             .map_err(|source| IdentityError::Generate { source: source.into() })?;
         let certified = CertifiedKey::new(vec![certificate.clone()], signing_key);
-        Ok(Self::assemble(certified, certificate, SecretKey(key)))
+        Ok(Self::assemble(certified, certificate, Zeroizing::new(key)))
     }
 
     /// Loads an identity: its certificate chain, leaf first, and its private key.
@@ -91,10 +89,10 @@ impl Identity {
         let leaf = chain.first().expect("a chain that was read without error is not empty").clone();
 
         let key_text = PemText::resolve(key, "private key")?;
-        let key = SecretKey(key_text.private_key()?);
-        let signing_key = provider().key_provider.load_private_key(key.0.clone_key()).map_err(|_| {
+        let key = Zeroizing::new(key_text.private_key()?);
+        let signing_key = provider().key_provider.load_private_key(key.clone_key()).map_err(|_| {
             let algorithms = provider().signature_verification_algorithms;
-            unusable_key(&key.0, key_text.origin(), &algorithms)
+            unusable_key(&key, key_text.origin(), &algorithms)
         })?;
 
         let certified = CertifiedKey::new(chain, signing_key);
@@ -109,7 +107,11 @@ impl Identity {
         Ok(Self::assemble(certified, leaf, key))
     }
 
-    fn assemble(certified: CertifiedKey, leaf: CertificateDer<'static>, key: SecretKey) -> Self {
+    fn assemble(
+        certified: CertifiedKey,
+        leaf: CertificateDer<'static>,
+        key: Zeroizing<PrivateKeyDer<'static>>,
+    ) -> Self {
         Self { inner: Arc::new(Inner { certified: Arc::new(certified), leaf, key }) }
     }
 
@@ -136,7 +138,7 @@ impl Identity {
     #[must_use]
     pub fn export(&self) -> ExportedIdentity {
         let chain = &self.inner.certified.cert;
-        let key = &self.inner.key.0;
+        let key = &self.inner.key;
         ExportedIdentity {
             certificates: chain.iter().map(|der| pem::encode(pem::CERTIFICATE, der)).collect(),
             private_key: Zeroizing::new(pem::encode(pem::key_label(key), key.secret_der())),
@@ -151,12 +153,6 @@ impl Identity {
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({})", self.peer_certificate())
-    }
-}
-
-impl Drop for SecretKey {
-    fn drop(&mut self) {
-        self.0.zeroize();
     }
 }
 
@@ -251,5 +247,8 @@ mod tests {
         let error = unusable_key(&key, PemOrigin::Inline, &ring);
         assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::security::identity_p521_not_built");
         assert!(error.help().expect("help").to_string().contains("`p521`"));
+        let other = PrivateKeyDer::Pkcs8([0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x71].to_vec().into());
+        let error = unusable_key(&other, PemOrigin::Inline, &ring);
+        assert!(matches!(error, IdentityError::UnsupportedKey { algorithm: "Ed448", .. }), "{error}");
     }
 }

@@ -9,3 +9,15 @@ pub(crate) fn path_of_file_url(path: &str) -> &Path {
         _ => Path::new(path),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drive_of_windows_has_no_slash_before_it() {
+        let drive = if cfg!(windows) { "C:/x" } else { "/C:/x" };
+        assert_eq!(path_of_file_url("/C:/x"), Path::new(drive));
+        assert_eq!(path_of_file_url("/x"), Path::new("/x"));
+    }
+}

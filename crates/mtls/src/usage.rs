@@ -67,7 +67,7 @@ fn numbers(oid: &[u8]) -> Vec<usize> {
     let mut numbers = Vec::new();
     let mut number = 0_usize;
     for byte in oid {
-        number = number.wrapping_shl(7) | usize::from(byte & 0x7f);
+        number = number.wrapping_shl(7) + usize::from(byte & 0x7f);
         if byte & 0x80 == 0 {
             if numbers.is_empty() {
                 let first = (number / 40).min(2);
@@ -102,6 +102,13 @@ mod tests {
         assert_eq!(numbers(SERVER_AUTH), [1, 3, 6, 1, 5, 5, 7, 3, 1]);
         assert_eq!(numbers(ANY), [2, 5, 29, 37, 0]);
         assert_eq!(numbers(&[0x2b, 0x84, 0x77]), [1, 3, 631]);
+    }
+
+    #[test]
+    fn purposes_of_tls_have_names() {
+        assert_eq!(named(SERVER_AUTH), ExtendedKeyPurpose::ServerAuth);
+        assert_eq!(named(CLIENT_AUTH), ExtendedKeyPurpose::ClientAuth);
+        assert_eq!(named(ANY), ExtendedKeyPurpose::Other(vec![2, 5, 29, 37, 0]));
     }
 
     proptest::proptest! {

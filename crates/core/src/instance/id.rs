@@ -123,7 +123,10 @@ mod tests {
     #[test]
     fn ids_of_the_alphabet_are_accepted() {
         for id in ["a", "0", "tenants/acme", "db-1.eu:5432_x", "/", "..", &"x".repeat(InstanceId::MAX_LEN)] {
-            assert_eq!(InstanceId::new(id).expect("valid").as_str(), id);
+            let valid: InstanceId = id.parse().expect("valid");
+            let (borrowed, reference): (&str, &str) = (valid.borrow(), valid.as_ref());
+            assert_eq!((valid.as_str(), borrowed, reference), (id, id, id));
+            assert_eq!((format!("{valid}"), format!("{valid:?}")), (id.to_owned(), format!("{id:?}")));
         }
     }
 
@@ -138,6 +141,8 @@ mod tests {
         }
         let error = InstanceId::new("a\u{202e}\u{1b}]0;x\u{7}").expect_err("invalid").to_string();
         assert_eq!(error, r#"the id of an instance is not valid: "a\u{202e}\u{1b}]0;x\u{7}""#);
+        let error = InstanceId::new(format!("{} ", "x".repeat(SHOWN))).expect_err("invalid");
+        assert_eq!(error.shown, format!("{}…", "x".repeat(SHOWN)));
     }
 
     proptest! {

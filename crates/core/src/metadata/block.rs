@@ -219,11 +219,18 @@ mod tests {
         }
         assert_eq!(scan(&[block.as_bytes(), b"rest"]).as_deref(), Some("weather"));
         assert_eq!(scan(&[&block.as_bytes()[1..]]), None);
-        let long = "x".repeat(MetadataScanner::LONGEST);
-        assert_eq!(
-            scan(&[b"<rpcplugin-metadata 1>\nname=", long.as_bytes(), b"\n</rpcplugin-metadata>"]),
-            None
-        );
+    }
+
+    #[test]
+    fn a_block_has_at_most_32_kib() {
+        let block = example().to_block();
+        for (length, fits) in [(32 * 1024, true), (32 * 1024 + 1, false)] {
+            let filler = format!("\nfiller={}\nname", "x".repeat(length - block.len() - "\nfiller=".len()));
+            let block = block.replace("\nname", &filler);
+            assert_eq!(block.len(), length);
+            assert_eq!(PluginMetadata::from_block(&block).is_ok(), fits, "{length}");
+            assert_eq!(scan(&[block.as_bytes()]).is_some(), fits, "{length}");
+        }
     }
 
     proptest! {

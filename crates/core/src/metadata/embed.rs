@@ -185,6 +185,53 @@ mod tests {
         assert!(program.windows(block.len()).any(|part| part == block.as_bytes()));
     }
 
+    /// What is compiled is what is parsed: neither more nor less.
+    #[test]
+    fn limits_are_the_same_when_a_program_is_compiled() {
+        const START: &str = "1.0.0-a";
+        let x = |length| "x".repeat(length);
+        let many = |number| (0..number).map(|n| n.to_string()).collect::<Vec<_>>();
+        let version = |length| START.to_owned() + &x(length - START.len());
+        let one = || vec!["c".to_owned()];
+        let fact = |key: String, value: String| vec![("k".to_owned(), String::new()), (key, value)];
+        for (name, version, capabilities, minimum, facts, valid) in [
+            (x(128), version(128), one(), Some(version(128)), fact(x(64), x(256)), true),
+            (x(129), version(9), one(), None, vec![], false),
+            (x(0), version(9), one(), None, vec![], false),
+            (x(1), version(129), one(), None, vec![], false),
+            (x(1), x(1), one(), None, vec![], false),
+            (x(1), version(9), one(), Some(version(129)), vec![], false),
+            (x(1), version(9), one(), Some(x(1)), vec![], false),
+            (x(1), version(9), many(64), None, vec![], true),
+            (x(1), version(9), many(65), None, vec![], false),
+            (x(1), version(9), vec![x(1), x(129)], None, vec![], false),
+            (x(1), version(9), vec![x(1), x(0)], None, vec![], false),
+            (x(1), version(9), vec![], None, fact(x(65), x(0)), false),
+            (x(1), version(9), vec![], None, fact(x(0), x(0)), false),
+            (x(1), version(9), vec![], None, fact("=".to_owned(), x(0)), false),
+            (x(1), version(9), vec![], None, fact(x(1), x(257)), false),
+            (x(1), version(9), vec![], None, fact(x(1), "<".to_owned()), false),
+            (x(1), version(9), vec![], None, many(64).into_iter().map(|key| (key, x(0))).collect(), true),
+            (x(1), version(9), vec![], None, many(65).into_iter().map(|key| (key, x(0))).collect(), false),
+        ] {
+            let case = format!("{name} {version} {capabilities:?} {minimum:?} {facts:?}");
+            let words: Vec<&str> = capabilities.iter().map(|word| &**word).collect();
+            let hosts: Vec<&str> = minimum.as_deref().into_iter().collect();
+            let build: Vec<(&str, &str)> = facts.iter().map(|(key, value)| (&**key, &**value)).collect();
+            let checked =
+                std::panic::catch_unwind(|| super::check_embedded(&name, &version, &words, &hosts, &build));
+            assert_eq!(checked.is_ok(), valid, "{case}");
+            let parsed = PluginMetadata::parse(
+                &*name,
+                &version,
+                facts.clone(),
+                capabilities.clone(),
+                minimum.as_deref(),
+            );
+            assert_eq!(parsed.is_ok(), valid, "{case}");
+        }
+    }
+
     proptest! {
         /// Values that compile never panic when they are parsed.
         #[test]

@@ -22,8 +22,8 @@ pub(super) const fn is_plain(text: &str) -> bool {
     while at < bytes.len() {
         let is_control = match bytes[at] {
             byte if byte.is_ascii_control() => true,
-            // The second part of Latin-1's control characters has two bytes in UTF-8.
-            0xc2 => at + 1 < bytes.len() && bytes[at + 1] < 0xa0,
+            // The second part of Latin-1's control characters has two bytes in UTF-8, of which this is the first.
+            0xc2 => bytes[at + 1] < 0xa0,
             byte => byte == b'<',
         };
         if is_control {
@@ -132,8 +132,29 @@ mod tests {
             "1.2.3+",
             "v1.2.3",
             "1.2.3 ",
+            ".2.3",
+            "1..3",
+            "1-2.3",
+            "99999999999999999999.0.0",
         ] {
             assert!(!is_version(text) && Version::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn control_characters_of_ascii_and_latin_1_are_not_plain() {
+        for (text, plain) in [
+            ("", true),
+            (" ~", true),
+            ("\u{a0}", true),
+            ("é\u{c2}", true),
+            ("a<", false),
+            ("a\u{1f}", false),
+            ("\u{7f}", false),
+            ("a\u{80}", false),
+            ("\u{9f}", false),
+        ] {
+            assert_eq!(is_plain(text), plain, "{text:?}");
         }
     }
 

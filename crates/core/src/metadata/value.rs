@@ -205,15 +205,21 @@ mod tests {
         assert_eq!(metadata.build_facts().collect::<Vec<_>>(), [("k", "")]);
         assert!(metadata.has_capability("a") && !metadata.has_capability("c"));
         assert_eq!((metadata.name(), metadata.minimum_host_version()), ("weather", None));
+        assert_eq!(metadata.version(), &Version::new(1, 2, 0));
+        assert_eq!(metadata.to_string(), "weather 1.2.0");
     }
 
     #[test]
     fn invalid_values_are_refused() {
         let missing = PluginMetadata::builder("", Version::new(1, 0, 0)).finish();
         assert!(matches!(missing, Err(MetadataError::Missing { field: MetadataField::Name })));
+        assert!(missing.unwrap_err().to_string().starts_with("the name is missing"));
+        builder().capability("x".repeat(128)).finish().expect("128 bytes");
         let long = builder().capability("x".repeat(129)).finish();
         assert!(matches!(long, Err(MetadataError::TooLong { field: MetadataField::Capability, limit: 128 })));
-        let many = (0..65).fold(builder(), |builder, n| builder.build_fact(n.to_string(), "")).finish();
+        let full = (0..64).fold(builder(), |builder, n| builder.build_fact(n.to_string(), ""));
+        full.clone().finish().expect("64 facts");
+        let many = full.build_fact("64", "").finish();
         assert!(matches!(many, Err(MetadataError::TooMany { field: MetadataField::BuildKey, limit: 64 })));
         for (key, value) in [("a=b", ""), ("a", "b\nc"), ("a", "<b>"), ("a\u{85}", "")] {
             let fault = builder().build_fact(key, value).finish();

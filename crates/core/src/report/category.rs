@@ -88,3 +88,19 @@ impl fmt::Display for ErrorCategory {
         f.write_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_category_is_the_second_part_of_a_code() {
+        for &category in ErrorCategory::ALL {
+            assert_eq!(ErrorCategory::of_code(&format!("rpcplugin::{category}::fault")), category);
+        }
+        assert_eq!(ErrorCategory::of_code("rpcplugin::kube::fault"), ErrorCategory::Kube);
+        for other in ["other::kube::fault", "rpcplugin::other::fault", "kube", ""] {
+            assert_eq!(ErrorCategory::of_code(other), ErrorCategory::Base, "{other}");
+        }
+    }
+}

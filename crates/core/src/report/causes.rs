@@ -56,6 +56,35 @@ mod tests {
     #[error("{0}")]
     struct Wrong(&'static str, #[source] ParseIntError);
 
+    #[derive(Debug, thiserror::Error, Diagnostic)]
+    #[error("inner")]
+    #[diagnostic(help("inner help"))]
+    struct Inner;
+
+    #[derive(Debug, thiserror::Error, Diagnostic)]
+    #[error("outer")]
+    #[diagnostic(code(test::outer), help("outer help"))]
+    struct Outer(
+        #[source]
+        #[diagnostic_source]
+        Inner,
+    );
+
+    #[test]
+    fn the_property_is_that_of_the_innermost_source_that_has_it() {
+        let property =
+            |property: &dyn Fn(&dyn Diagnostic) -> Option<String>| innermost(&Outer(Inner), property);
+        assert_eq!(
+            property(&|error| error.help().map(|help| help.to_string())).as_deref(),
+            Some("inner help")
+        );
+        assert_eq!(
+            property(&|error| error.code().map(|code| code.to_string())).as_deref(),
+            Some("test::outer")
+        );
+        assert_eq!(property(&|_| None), None);
+    }
+
     #[test]
     fn a_cause_is_appended_unless_the_message_has_it() {
         let number = || "x".parse::<u16>().expect_err("not a number");

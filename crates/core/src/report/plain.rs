@@ -106,8 +106,11 @@ mod tests {
 
     #[test]
     fn evidence_follows_at_the_end() {
+        let error = Failed(vec![Evidence]);
+        let report = PlainReport(&error);
+        assert_eq!(format!("{report:?}"), report.to_string());
         assert_eq!(
-            PlainReport(&Failed(vec![Evidence])).to_string(),
+            report.to_string(),
             "it failed\n  help: mend it\n  code: test::failed\n  stderr of it:\n    one\n    two"
         );
     }

@@ -53,3 +53,34 @@ impl SignatureVerificationAlgorithm for EcdsaSha512 {
         alg_id::ECDSA_SHA512
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE: &[u8] = b"a certificate";
+
+    /// A public key and its signature of the message.
+    macro_rules! signed {
+        ($curve:ident, $key:expr) => {{
+            use $curve::ecdsa::{Signature, SigningKey, VerifyingKey, signature::hazmat::PrehashSigner as _};
+            let key = SigningKey::from_slice(&$key).unwrap();
+            let signature: Signature = key.sign_prehash(&Sha512::digest(MESSAGE)).unwrap();
+            let point = VerifyingKey::from(&key).to_encoded_point(false);
+            (point.as_bytes().to_vec(), signature.to_der().as_bytes().to_vec())
+        }};
+    }
+
+    #[test]
+    fn a_signature_counts_for_its_own_message_and_key_only() {
+        let (p256, p384) = (signed!(p256, [7; 32]), signed!(p384, [7; 48]));
+        for (algorithm, (key, signature), (another, _)) in
+            [(P256_SHA512, &p256, &p384), (P384_SHA512, &p384, &p256)]
+        {
+            algorithm.verify_signature(key, MESSAGE, signature).unwrap();
+            assert!(algorithm.verify_signature(key, b"another", signature).is_err(), "{algorithm:?}");
+            assert!(algorithm.verify_signature(another, MESSAGE, signature).is_err(), "{algorithm:?}");
+            assert!(algorithm.verify_signature(key, MESSAGE, &signature[1..]).is_err(), "{algorithm:?}");
+        }
+    }
+}

@@ -64,12 +64,16 @@ fn a_pipe_does_not_block() {
 }
 
 #[test]
-fn a_file_that_is_far_too_large() {
+fn a_file_has_at_most_4_mib() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("large.pem");
-    std::fs::File::create(&path).unwrap().set_len(5 * 1024 * 1024).unwrap();
-    let path = path.display().to_string();
-    check(&format!("file://{path}"), &key(), "pem_too_large", &[&path]);
+    let mut text = certificate();
+    text.extend(std::iter::repeat_n('\n', 4 * 1024 * 1024 - text.len()));
+    std::fs::write(&path, &text).unwrap();
+    let setting = format!("file://{}", path.display());
+    Identity::from_pem(&setting, &key()).unwrap();
+    std::fs::write(&path, text + "\n").unwrap();
+    check(&setting, &key(), "pem_too_large", &[&path.display().to_string(), "4194304"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Peers with certificates that roots issued.
 
 use miette::Diagnostic as _;
-use rcgen::{DnType, ExtendedKeyUsagePurpose, IsCa};
+use rcgen::{CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa};
 use rpcplugin_mtls::{Identity, MutualTls, PemError, RootCertificates, TlsError, Trust};
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, Error};
@@ -177,6 +177,19 @@ fn a_leaf_in_the_bundle_verifies_no_other_certificate() {
             outcome.assert_server_refuses(CertificateError::UnknownIssuer);
         }
     }
+}
+
+#[test]
+fn a_leaf_in_the_bundle_with_an_empty_usage_is_not_an_authority() {
+    let leaf = Authority::changed("leaf", |params| {
+        params.is_ca = IsCa::ExplicitNoCa;
+        // Extended key usage, a sequence without elements.
+        params.custom_extensions = vec![CustomExtension::from_oid_content(&[2, 5, 29, 37], vec![0x30, 0x00])];
+    });
+    let ours = trusting(&us(), &leaf.own.certificates);
+    let peer = self::leaf(&Authority::new("another")).foreign(VERSIONS[1]);
+    let outcome = handshake(ours.client_config(), peer.server(), localhost());
+    outcome.assert_client_refuses(CertificateError::UnknownIssuer);
 }
 
 #[test]

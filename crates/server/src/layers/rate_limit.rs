@@ -275,6 +275,7 @@ mod tests {
         config.per_service.set("kv.Kv", Rate::new(0.001, 5).expect("a rate"));
         config.per_method.set("/kv.Kv/Get", Rate::new(0.001, 2).expect("a rate"));
         let limit = RateLimit::new(&config);
+        assert!(format!("{limit:?}").contains(r#"services: ["kv.Kv"], methods: ["kv.Kv/Get"]"#), "{limit:?}");
         assert_eq!(passed(&limit, "/kv.Kv/Get", 10), 2);
         assert_eq!(passed(&limit, "/kv.Kv/Put", 10), 3, "the rest of the limit of the service");
         assert_eq!(
@@ -328,6 +329,42 @@ mod tests {
                 assert_eq!(RateLimit::new(&config(rate, burst)).check("/a/b"), Ok(()), "{rate}/{burst}");
             }
         }
+    }
+
+    /// A service that counts its calls, and has to be made ready.
+    #[derive(Default)]
+    struct Counting {
+        ready: bool,
+        calls: u32,
+    }
+
+    impl Service<Request<Body>> for Counting {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = Ready<Result<Response<Body>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            if self.ready { Poll::Ready(Ok(())) } else { Poll::Pending }
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            self.calls += 1;
+            ready(Ok(Response::new(Body::empty())))
+        }
+    }
+
+    #[tokio::test]
+    async fn refused_calls_are_counted_and_do_not_reach_the_service() {
+        let limit = RateLimit::new(&config(0.001, 3));
+        let mut limited = limit.layer(Counting::default());
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(limited.poll_ready(&mut context).is_pending(), "the service is not ready");
+        limited.service.ready = true;
+        assert!(limited.poll_ready(&mut context).is_ready());
+        for _ in 0..5 {
+            limited.call(Request::new(Body::empty())).await.expect("infallible");
+        }
+        assert_eq!((limited.service.calls, limit.refused()), (3, 2));
     }
 
     #[test]

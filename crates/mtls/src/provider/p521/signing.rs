@@ -134,6 +134,17 @@ mod tests {
     }
 
     #[test]
+    fn a_key_of_another_curve_is_not_read() {
+        let PrivateKeyDer::Sec1(sec1) = PrivateKeyDer::from_pem_slice(FORMS[1]).unwrap() else {
+            panic!("SEC1")
+        };
+        let mut der = sec1.secret_sec1_der().to_vec();
+        let curve = der.windows(P521.len()).position(|window| window == P521).unwrap();
+        der[curve + P521.len() - 1] ^= 1;
+        assert!(number_in_sec1(&der, true).is_none() && number_in_sec1(&der, false).is_none());
+    }
+
+    #[test]
     fn no_other_scheme_is_signed() {
         let key = Key::read(&PrivateKeyDer::from_pem_slice(FORMS[0]).unwrap()).unwrap();
         assert!(key.choose_scheme(&[SignatureScheme::ECDSA_NISTP384_SHA384]).is_none());
