@@ -26,7 +26,8 @@ pub(crate) fn run() -> Outcome {
 const CRATES: [&str; 4] = ["rpcplugin-core", "rpcplugin-handshake", "rpcplugin-hclog", "rpcplugin-config"];
 
 /// Tests that go through very many values or bytes.
-const SLOW: [&str; 5] = [
+const SLOW: [&str; 6] = [
+    "a_block_has_at_most_32_kib",
     "any_file_can_be_scanned",
     "every_block_is_found",
     "the_block_is_in_the_program",
