@@ -9,12 +9,13 @@ mod scores;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use self::equivalent::Equivalents;
 use self::parts::{PARTS, Part};
 use self::scores::{Made, Score};
 use crate::toolchain::cargo_subcommand;
-use crate::workspace::{self, Outcome, Workspace, cargo};
+use crate::workspace::{self, Outcome, Workspace};
 
 /// Options of `cargo xtask mutants`.
 #[derive(Debug, clap::Args)]
@@ -80,7 +81,14 @@ pub(crate) fn run(options: &Options) -> Outcome {
 /// Runs cargo-mutants on a part. A test that fails, or an end that does not come, is what a mutant is for.
 fn test(part: &Part, out: &Path, jobs: usize) -> Outcome {
     fs::create_dir_all(out)?;
-    let mut mutants = cargo(["mutants", "--no-shuffle", "--timeout", "120"]);
+    // A mutant may take memory without end.
+    let mut mutants = Command::new(if cfg!(unix) { "sh" } else { "cargo" });
+    mutants.current_dir(workspace::root());
+    workspace::forget_cargo(&mut mutants);
+    if cfg!(unix) {
+        mutants.args(["-c", "ulimit -v 8388608 2>/dev/null; exec cargo \"$@\"", "sh"]);
+    }
+    mutants.args(["mutants", "--no-shuffle", "--timeout", "120"]);
     mutants.args(["--jobs", &jobs.to_string()]).arg("--output").arg(out).args(part.arguments());
     // A seed that a property has saved would help to notice later mutants.
     mutants.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
