@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rpcplugin_fuzzed::run("call_messages", bytes));
+const BODY: fn(&[u8]) = rpcplugin_fuzzed::body("call_messages");
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| BODY(bytes));

@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rpcplugin_fuzzed::run("handshake_line", bytes));
+const BODY: fn(&[u8]) = rpcplugin_fuzzed::body("handshake_line");
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| BODY(bytes));

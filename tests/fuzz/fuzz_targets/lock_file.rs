@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rpcplugin_fuzzed::run("lock_file", bytes));
+const BODY: fn(&[u8]) = rpcplugin_fuzzed::body("lock_file");
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| BODY(bytes));

@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rpcplugin_fuzzed::run("tap_http2", bytes));
+const BODY: fn(&[u8]) = rpcplugin_fuzzed::body("tap_http2");
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| BODY(bytes));

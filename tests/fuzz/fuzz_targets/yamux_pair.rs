@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rpcplugin_fuzzed::run("yamux_pair", bytes));
+const BODY: fn(&[u8]) = rpcplugin_fuzzed::body("yamux_pair");
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| BODY(bytes));

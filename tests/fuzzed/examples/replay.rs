@@ -21,18 +21,23 @@ mod replay {
         path::{Path, PathBuf},
     };
 
+    use rpcplugin_fuzzed::TARGETS;
+
     /// Runs the inputs that the arguments name.
     pub(super) fn run() -> io::Result<()> {
         let mut arguments = std::env::args().skip(1);
-        let target = arguments.next().unwrap_or_default();
+        let name = arguments.next().unwrap_or_default();
+        let Some(target) = TARGETS.iter().find(|target| target.name == name) else {
+            return Err(io::Error::other(format!("no target is called {name:?}")));
+        };
         let mut count = 0;
         for input in arguments.map(PathBuf::from) {
             for file in files(&input)? {
-                rpcplugin_fuzzed::run(&target, &fs::read(file)?);
+                (target.run)(&fs::read(file)?);
                 count += 1;
             }
         }
-        println!("{target}: {count} inputs");
+        println!("{name}: {count} inputs");
         Ok(())
     }
 

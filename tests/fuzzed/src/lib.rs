@@ -206,9 +206,28 @@ pub const TARGETS: &[Target] = &[
     },
 ];
 
-/// Runs the body of a target. Does nothing if there is no such target.
-pub fn run(target: &str, bytes: &[u8]) {
-    if let Some(target) = TARGETS.iter().find(|known| known.name == target) {
-        (target.run)(bytes);
+/// Returns the body of a target.
+///
+/// In a constant, so that a program has the code of one target alone: libFuzzer looks at every counter of the program after each
+/// execution.
+///
+/// # Panics
+/// If there is no such target.
+pub const fn body(target: &str) -> fn(&[u8]) {
+    let mut at = 0;
+    while at < TARGETS.len() {
+        if is_same(TARGETS[at].name.as_bytes(), target.as_bytes()) {
+            return TARGETS[at].run;
+        }
+        at += 1;
     }
+    panic!("no target has this name")
+}
+
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
 }

@@ -43,7 +43,10 @@ fn every_target_has_a_program_and_code_that_exists() {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name} is not in the manifest");
         assert!(page.contains(&format!("| `{name}` |")), "{name} is not in the README");
         let program = fs::read_to_string(fuzz().join(format!("fuzz_targets/{name}.rs"))).expect("a program");
-        assert!(program.contains(&format!("(\"{name}\", bytes)")), "{name} runs another body");
+        assert!(
+            program.contains(&format!("= rpcplugin_fuzzed::body(\"{name}\");")),
+            "{name} runs another body"
+        );
         for code in target.tests {
             let exists = crates.join(code).exists() || crates.join(format!("{code}.rs")).exists();
             assert!(exists, "{name} tests {code}, which does not exist");
