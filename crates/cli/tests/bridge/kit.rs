@@ -147,13 +147,16 @@ fn a_python_host_and_a_rust_plugin_under_auto_mtls() {
 }
 
 /// These have no recorded results: neither side is of this library.
+///
+/// A deadline is not checked between grpcio and grpc-go. grpc-go resets a call at its deadline, and grpcio reports CANCELLED
+/// if the reset arrives before its own timer fires, without a bridge too (6 of 90 runs on a busy machine).
 #[test]
 fn hosts_and_plugins_of_other_languages() {
     for (of_host, of_plugin, flags, least) in [
         ("go", "go", &["--broker"][..], 25),
         ("go", "go", &["--broker", "--auto-mtls"], 25),
         ("go", "go", &["--broker", "--auto-mtls", "--mux"], 25),
-        ("python", "go", &["--net=tcp", "--skip=sigterm"], 25),
+        ("python", "go", &["--net=tcp", "--skip=sigterm,deadline"], 24),
     ] {
         let Some(found) = check(of_host, of_plugin, flags) else { continue };
         assert!(found.passed.len() >= least, "{of_host} {of_plugin}: {:?}", found.passed);
