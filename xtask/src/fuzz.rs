@@ -1,12 +1,15 @@
 //! `cargo xtask fuzz`: the targets of `tests/fuzz`, several at once.
 
 mod coverage;
+mod page;
 mod runs;
 mod targets;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use self::page::Counted;
 use self::targets::Target;
 use crate::toolchain::{cargo_subcommand, first_line, rustup};
 use crate::workspace::{self, Outcome, Workspace, succeed};
@@ -29,12 +32,26 @@ pub(crate) struct Options {
     /// Measure how much of its code each target runs, with the seeds and with what earlier runs have found
     #[arg(long)]
     pub(crate) coverage: bool,
+    /// Add the executions to those in docs, or with --coverage, put the lines there
+    #[arg(long)]
+    pub(crate) write: bool,
 }
 
 impl Options {
     /// All targets for so many seconds each.
     pub(crate) fn for_seconds(seconds: u32) -> Self {
-        Self { seconds, minutes: None, jobs: 2, only: Vec::new(), coverage: false }
+        Self { seconds, minutes: None, jobs: 2, only: Vec::new(), coverage: false, write: false }
+    }
+
+    /// Puts the figures into docs, if that is wanted.
+    fn write(&self, counted: &BTreeMap<String, Counted>) -> Outcome {
+        if !self.write {
+            return Ok(());
+        }
+        let page = fs::read_to_string(workspace::root().join(PAGE))?;
+        let page = page::written(&page, &targets::all()?, counted)
+            .ok_or_else(|| format!("{PAGE} has no place for the figures"))?;
+        workspace::settle(PAGE, page.as_bytes(), false).map(drop)
     }
 }
 
@@ -59,7 +76,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     obstacle()?;
     use_locked_versions()?;
     if options.coverage {
-        return coverage::measure(&targets, &Workspace::load()?.target);
+        return options.write(&coverage::measure(&targets, &Workspace::load()?.target)?);
     }
     let (built, system) = (Workspace::load()?.target, system()?);
     let mut build = rustup("nightly", "cargo");
@@ -71,7 +88,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     succeed(&mut build)?;
     let seconds = options.minutes.map_or(options.seconds, |minutes| minutes * 60);
-    runs::all(targets, &built.join(system).join("release"), seconds, options.jobs.max(1))
+    let (counted, outcome) =
+        runs::all(targets, &built.join(system).join("release"), seconds, options.jobs.max(1));
+    options.write(&counted)?;
+    outcome
 }
 
 /// Uses the versions of third-party crates that the workspace uses.
@@ -109,6 +129,7 @@ impl Target {
 }
 
 const DIRECTORY: &str = "tests/fuzz";
+const PAGE: &str = "docs/testing.md";
 
 #[cfg(test)]
 mod tests {

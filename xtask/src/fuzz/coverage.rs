@@ -1,17 +1,18 @@
 //! How much of its code each target runs, in lines.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Target, system};
+use super::{Counted, Target, system};
 use crate::toolchain::rustup;
 use crate::workspace::{Outcome, root, succeed};
 
-/// Runs the seeds and what earlier runs have found, and prints the lines that were reached, for each target.
-pub(super) fn measure(targets: &[Target], built: &Path) -> Outcome {
+/// Runs the seeds and what earlier runs have found, and prints and returns the lines that were reached, for each target.
+pub(super) fn measure(targets: &[Target], built: &Path) -> Outcome<BTreeMap<String, Counted>> {
     let tools = llvm_tools()?;
     let built = built.join("coverage");
     let mut build = rustup("nightly", "cargo");
@@ -19,6 +20,7 @@ pub(super) fn measure(targets: &[Target], built: &Path) -> Outcome {
     succeed(build.env("RUSTFLAGS", "-Cinstrument-coverage"))?;
     let program = built.join("debug/examples/replay");
     println!("\n{:<20} {:>8} {:>8} {:>4}  code under test", "target", "reached", "lines", "%");
+    let mut counted = BTreeMap::new();
     for target in targets {
         let (raw, profile) = (built.join("replay.profraw"), built.join("replay.profdata"));
         let mut replay = Command::new(&program);
@@ -33,8 +35,9 @@ pub(super) fn measure(targets: &[Target], built: &Path) -> Outcome {
         let (reached, all) = sum(&report, &root().join("crates"), &target.code);
         let percent = (reached * 100).checked_div(all).unwrap_or(0);
         println!("{:<20} {reached:>8} {all:>8} {percent:>4}  {}", target.name, target.code.join(", "));
+        counted.insert(target.name.clone(), Counted { lines: Some((reached, all)), ..Counted::default() });
     }
-    Ok(())
+    Ok(counted)
 }
 
 /// What a command has printed, if it succeeds.

@@ -1,12 +1,13 @@
 //! Runs of the fuzz targets, and what each run has done.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::Target;
+use super::{Counted, Target};
 use crate::workspace::Outcome;
 
 /// The figures of one run, as the program prints them.
@@ -20,8 +21,14 @@ struct Figures {
     memory: u64,
 }
 
-/// Runs all targets, whose programs are in the directory `built`, `jobs` at once, and prints what each has done.
-pub(super) fn all(targets: Vec<Target>, built: &Path, seconds: u32, jobs: usize) -> Outcome {
+/// Runs all targets, whose programs are in the directory `built`, `jobs` at once, and prints what each has done. Returns the
+/// figures of each, and an error if a target has found something.
+pub(super) fn all(
+    targets: Vec<Target>,
+    built: &Path,
+    seconds: u32,
+    jobs: usize,
+) -> (BTreeMap<String, Counted>, Outcome) {
     let count = targets.len();
     let minutes = u64::from(seconds) * count.div_ceil(jobs) as u64 / 60;
     println!("{count} targets, {jobs} at once, {seconds} s each: about {minutes} minutes\n");
@@ -29,7 +36,7 @@ pub(super) fn all(targets: Vec<Target>, built: &Path, seconds: u32, jobs: usize)
     let waiting = Mutex::new(targets.into_iter());
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || {
-        let mut done: Vec<(u64, Result<(), String>)> = Vec::new();
+        let mut done: Vec<(String, Counted, bool)> = Vec::new();
         while let Some(target) = next() {
             let (figures, found) = one(&target, built, seconds).unwrap_or_else(|why| {
                 (Figures::default(), Err(format!("{} could not be run: {why}", target.name)))
@@ -39,7 +46,8 @@ pub(super) fn all(targets: Vec<Target>, built: &Path, seconds: u32, jobs: usize)
             if let Err(why) = &found {
                 println!("   {why}");
             }
-            done.push((executions, found));
+            let counted = Counted { executions, per_second: Some(per_second), lines: None };
+            done.push((target.name, counted, found.is_ok()));
         }
         done
     };
@@ -47,11 +55,12 @@ pub(super) fn all(targets: Vec<Target>, built: &Path, seconds: u32, jobs: usize)
         let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("the worker does not panic")).collect()
     });
-    println!("{:<20} {:>14}", "together", done.iter().map(|(executions, _)| executions).sum::<u64>());
-    match done.iter().filter(|(_, found)| found.is_err()).count() {
+    println!("{:<20} {:>14}", "together", done.iter().map(|(_, counted, _)| counted.executions).sum::<u64>());
+    let outcome = match done.iter().filter(|(.., clean)| !clean).count() {
         0 => Ok(()),
         failed => Err(format!("{failed} of {count} targets have found something").into()),
-    }
+    };
+    (done.into_iter().map(|(name, counted, _)| (name, counted)).collect(), outcome)
 }
 
 /// Runs one target.

@@ -8,6 +8,8 @@ use crate::workspace::{self, Outcome};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) name: String,
+    /// The bytes that it reads, in words.
+    pub(super) reads: String,
     /// The code that it tests, as folders and files below `crates`, without their endings.
     pub(super) code: Vec<String>,
 }
@@ -27,9 +29,14 @@ fn read(source: &str) -> Vec<Target> {
     let list = list.split_once("\n];").map_or(list, |(list, _)| list);
     let target = |text: &str| {
         let (_, name) = text.split_once("name: \"")?;
+        let (_, reads) = text.split_once("reads: \"")?;
         let (_, code) = text.split_once("tests: &[")?;
         let code = code.split(']').next()?.split('"').skip(1).step_by(2);
-        Some(Target { name: name.split('"').next()?.to_owned(), code: code.map(str::to_owned).collect() })
+        Some(Target {
+            name: name.split('"').next()?.to_owned(),
+            reads: reads.split('"').next()?.to_owned(),
+            code: code.map(str::to_owned).collect(),
+        })
     };
     list.split("Target {").filter_map(target).collect()
 }
@@ -44,7 +51,7 @@ mod tests {
     fn the_list_is_read_out_of_the_source() {
         let source = r#"
             pub const TARGETS: &[Target] = &[
-                Target { name: "a", reads: "x, \"y\"", tests: &["core/src/a", "core/src/b"], run: a::a },
+                Target { name: "a", reads: "x, y", tests: &["core/src/a", "core/src/b"], run: a::a },
                 Target {
                     name: "b",
                     reads: "z",
@@ -54,11 +61,13 @@ mod tests {
 ];
             Target { name: "c", tests: &[] }
         "#;
-        let target = |name: &str, code: &[&str]| Target {
+        let target = |name: &str, reads: &str, code: &[&str]| Target {
             name: name.to_owned(),
+            reads: reads.to_owned(),
             code: code.iter().map(|code| (*code).to_owned()).collect(),
         };
-        assert_eq!(read(source), [target("a", &["core/src/a", "core/src/b"]), target("b", &["cli/src"])]);
+        let expected = [target("a", "x, y", &["core/src/a", "core/src/b"]), target("b", "z", &["cli/src"])];
+        assert_eq!(read(source), expected);
     }
 
     #[test]
