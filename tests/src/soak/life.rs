@@ -108,12 +108,14 @@ async fn stopped(caller: &Caller, pid: u32) -> bool {
     false
 }
 
-/// While the plugin can open no file, its connections work, and further ones fail in time. Then all works again.
+/// While the plugin can open no file, its connections and its output work, and further connections fail in time. Then all works
+/// again.
 async fn few_descriptors(caller: &Caller, plugin: &Plugin, pid: u32) {
     caller.world.counts.fault("no descriptors in the plugin");
     match Lowered::files_of(pid) {
         Ok(lowered) => {
             calls::unary(caller, 1, 5, 1).await;
+            calls::flood(caller, 4).await;
             if let Some(Err(failed)) = brokered::try_open_sub(caller, plugin.broker(), 1).await {
                 caller.world.counts.code(format_args!("{:?} without descriptors", failed.status.code()));
             }

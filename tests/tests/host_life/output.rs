@@ -105,6 +105,38 @@ async fn printed_bytes_arrive_exactly_in_writers_streams_and_raw_taps() {
     assert!(String::from_utf8_lossy(&seen[2]).contains("straight to the log\n"));
 }
 
+/// poll refuses to wait for more descriptors than a process may open.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_output_of_a_plugin_that_may_open_no_file_arrives() {
+    use rpcplugin::Exit;
+    use rpcplugin_tests::support::wait::eventually;
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+    let stdout = Shared::default();
+    let test_host = TestHost::configured(|host| host.observe(Writers::new().with_stdout(stdout.clone())));
+    let plugin = test_host.launch(kit()).await;
+    let pid = plugin.pid().unwrap().get().cast_signed();
+    let mut expected = Vec::new();
+    let mut arrives = async |text: &[u8]| {
+        print(&plugin, text, b"", b"").await;
+        expected.extend_from_slice(text);
+        eventually("the output arrives", || stdout.bytes() == expected).await;
+    };
+    arrives(b"with descriptors, ").await;
+    let none = Rlimit { current: Some(0), ..getrlimit(Resource::Nofile) };
+    let before = prlimit(Pid::from_raw(pid), Resource::Nofile, none).unwrap();
+    arrives(b"without, ").await;
+    // More than a pipe holds.
+    arrives(&vec![b'x'; 1 << 20]).await;
+    prlimit(Pid::from_raw(pid), Resource::Nofile, before).unwrap();
+    arrives(b"with them again, ").await;
+    prlimit(Pid::from_raw(pid), Resource::Nofile, none).unwrap();
+    print(&plugin, b"and at the end", b"", b"").await;
+    assert_eq!(plugin.shut_down().await, Exit::Clean);
+    assert!(stdout.bytes().ends_with(b"again, and at the end"));
+}
+
 #[tokio::test]
 async fn a_late_subscriber_gets_earlier_output() {
     let test_host = TestHost::new();

@@ -40,9 +40,24 @@ pub(crate) struct Capture {
 #[derive(Debug)]
 struct Thread {
     /// Dropped to make the thread read what is left and end.
-    stop: File,
+    stop: Stop,
     /// Closed when the thread ends.
     ended: oneshot::Receiver<()>,
+}
+
+/// A pipe that stops the thread, by a byte and by its end: [`os::readable`] may see only bytes.
+#[derive(Debug)]
+struct Stop {
+    write: File,
+    /// Kept, so that the byte is no broken pipe after the thread has ended.
+    _read: Arc<File>,
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        // A pipe that is open has room for a byte.
+        let _ = self.write.write_all(&[0]);
+    }
 }
 
 /// Whether captured output is written to the original descriptors too.
@@ -65,7 +80,9 @@ impl Capture {
         let stderr = os::clone_stderr()?;
         let (from_stdout, to_stdout) = os::pipe()?;
         let (from_stderr, to_stderr) = os::pipe()?;
-        let (stopped, stop) = os::pipe()?;
+        let (stopped, write) = os::pipe()?;
+        let stopped = Arc::new(stopped);
+        let stop = Stop { write, _read: Arc::clone(&stopped) };
         let copy = |original: &File| match tee {
             Tee::Yes => original.try_clone().map(Copy::to).map(Some),
             Tee::No => Ok(None),
@@ -143,8 +160,8 @@ impl Drop for Capture {
 struct Pipes {
     /// The pipes that have not ended. `poll` would report an ended pipe each time.
     open: Vec<Pipe>,
-    /// Ends when the thread is to stop.
-    stopped: File,
+    /// Has a byte, and ends, when the thread is to stop.
+    stopped: Arc<File>,
     buffer: Arc<CaptureBuffer>,
 }
 
@@ -184,7 +201,7 @@ impl Pipes {
     /// Once the thread is stopping, this does not wait: a program that the plugin started may keep its end open.
     fn wait(&self, stopping: bool) -> Option<Vec<bool>> {
         let pipes = self.open.iter().map(|pipe| &pipe.end);
-        let stopped = (!stopping).then_some(&self.stopped);
+        let stopped = (!stopping).then_some(&*self.stopped);
         os::readable(pipes.chain(stopped), stopping.then_some(Duration::ZERO))
     }
 }

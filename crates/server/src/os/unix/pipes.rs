@@ -4,12 +4,13 @@ use std::{
     fs::File,
     io,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    thread,
     time::Duration,
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
+    io::{Errno, ioctl_fionread},
 };
 
 /// Makes a pipe. Returns the end to read from, then the end to write to.
@@ -23,22 +24,40 @@ pub(crate) fn open_null() -> io::Result<File> {
     File::options().write(true).open("/dev/null")
 }
 
-/// Waits until at least one of the files can be read or is at its end. Returns which of them. `None` after `timeout`. Without a
+/// Waits until at least one of the pipes can be read or is at its end. Returns which of them. `None` after `timeout`. Without a
 /// `timeout`, waits as long as it takes.
+///
+/// The system refuses to wait for more descriptors than the process may open. The limit may be 0 in a process that confines
+/// itself. The pipes are then looked at every [`LOOK_INTERVAL`], which shows bytes, and not the end of a pipe.
 pub(crate) fn readable<'a>(
-    files: impl Iterator<Item = &'a File>,
+    pipes: impl Iterator<Item = &'a File>,
     timeout: Option<Duration>,
 ) -> Option<Vec<bool>> {
-    let mut fds: Vec<_> = files.map(|file| PollFd::new(file, PollFlags::IN)).collect();
-    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    let pipes: Vec<&File> = pipes.collect();
+    let mut fds: Vec<_> = pipes.iter().map(|pipe| PollFd::new(*pipe, PollFlags::IN)).collect();
+    let limit = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
     loop {
-        match poll(&mut fds, timeout.as_ref()) {
+        match poll(&mut fds, limit.as_ref()) {
             Err(Errno::INTR) => {}
-            Ok(0) | Err(_) => return None,
+            Ok(0) => return None,
             Ok(_) => return Some(fds.iter().map(|fd| !fd.revents().is_empty()).collect()),
+            Err(_) => {
+                let has_bytes = |pipe: &&File| ioctl_fionread(pipe).is_ok_and(|bytes| bytes > 0);
+                let ready: Vec<bool> = pipes.iter().map(has_bytes).collect();
+                if ready.contains(&true) {
+                    return Some(ready);
+                }
+                if timeout.is_some_and(|timeout| timeout <= LOOK_INTERVAL) {
+                    return None;
+                }
+                thread::sleep(LOOK_INTERVAL);
+            }
         }
     }
 }
+
+/// How often pipes are looked at if the system does not wait for them.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Whether a pipe from which nothing was read has ended.
 pub(crate) fn is_ended(_: &File) -> bool {
@@ -76,7 +95,7 @@ pub(crate) async fn reader_closed(output: File) {
     let kind = fstat(&output).map(|stat| FileType::from_raw_mode(stat.st_mode));
     if matches!(kind, Ok(FileType::Fifo | FileType::Socket)) {
         while !is_broken(output.as_fd()) {
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            tokio::time::sleep(END_INTERVAL).await;
         }
         return;
     }
@@ -85,7 +104,7 @@ pub(crate) async fn reader_closed(output: File) {
 
 /// How often the other end of a pipe is looked at where no event reports that it was closed.
 #[cfg(not(target_os = "linux"))]
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+const END_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Whether the other end of a pipe or socket is closed.
 fn is_broken(output: BorrowedFd<'_>) -> bool {
