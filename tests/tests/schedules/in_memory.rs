@@ -22,7 +22,10 @@ use rpcplugin_tests::{
         sub_server::{Sub, SubServer},
     },
 };
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 use tonic::{Request, Response, Status, codegen::BoxStream};
 
 use crate::chaos::Chaos;
@@ -78,6 +81,8 @@ pub(crate) struct InMemory {
     chaos: Chaos,
     /// Kills the plugin that was started last.
     pub(crate) kill: Arc<Mutex<Arc<Notify>>>,
+    /// When the host was told of the last exit.
+    pub(crate) exited: Arc<Mutex<Option<Instant>>>,
 }
 
 impl InMemory {
@@ -92,7 +97,12 @@ impl InMemory {
                 .config(config)
                 .version_with(1, move |_| Services::new().add(SubServer::new(Timed(calls.clone()))))
         };
-        Self { runner: InProcess::new(make), chaos: chaos.clone(), kill: Arc::default() }
+        Self {
+            runner: InProcess::new(make),
+            chaos: chaos.clone(),
+            kill: Arc::default(),
+            exited: Arc::default(),
+        }
     }
 }
 
@@ -101,6 +111,7 @@ pub(crate) struct Killable {
     task: InProcessTask,
     kill: Arc<Notify>,
     is_killed: bool,
+    exited: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Runner for InMemory {
@@ -114,7 +125,8 @@ impl Runner for InMemory {
         let started = self.runner.start(environment).await?;
         let kill = Arc::new(Notify::new());
         *self.kill.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&kill);
-        let process = Killable { task: started.process, kill, is_killed: false };
+        let process =
+            Killable { task: started.process, kill, is_killed: false, exited: Arc::clone(&self.exited) };
         let stdout = self.chaos.disturb(started.stdout);
         let stderr = self.chaos.disturb(started.stderr);
         let dial = DisturbedDial { dialer: started.dialer, chaos: self.chaos.clone() };
@@ -136,6 +148,7 @@ impl PluginProcess for Killable {
             self.task.kill().await;
         }
         let _ = self.task.wait().await;
+        *self.exited.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         ExitReason::Signal(Signal::KILL)
     }
 

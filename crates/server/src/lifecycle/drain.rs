@@ -1,14 +1,13 @@
 //! The end of serving: hooks run, calls in flight end, and the last output goes out.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::join_all};
 use rpcplugin_broker::Broker;
-use tokio::{task::yield_now, time::timeout_at};
+use tokio::{
+    task::yield_now,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     instances::ServeInstances,
@@ -44,9 +43,9 @@ impl Drain {
         }
         // Calls that arrived before the Shutdown call may not have begun yet.
         yield_now().await;
-        let hooks = timeout_at(deadline.into(), run_hooks(hooks));
+        let hooks = timeout_at(deadline, run_hooks(hooks));
         let calls = async {
-            if timeout_at(deadline.into(), calls.finished()).await.is_err() {
+            if timeout_at(deadline, calls.finished()).await.is_err() {
                 calls.cut();
             }
         };
@@ -56,15 +55,13 @@ impl Drain {
         }
         broker.close();
         if let Some(instances) = instances
-            && timeout_at(deadline.max(Instant::now() + LAST_INSTANCES).into(), instances.shut_down())
-                .await
-                .is_err()
+            && timeout_at(deadline.max(Instant::now() + LAST_INSTANCES), instances.shut_down()).await.is_err()
         {
             tracing::warn!("instances were still being removed after the grace period");
         }
         // Hooks and calls may have printed until now.
         if let Some(capture) = &mut capture {
-            capture.finish(deadline.max(Instant::now() + LAST_OUTPUT)).await;
+            capture.finish(deadline.max(Instant::now() + LAST_OUTPUT).into_std()).await;
         }
         output.close();
     }
