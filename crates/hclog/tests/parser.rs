@@ -215,6 +215,7 @@ fn a_traceback_of_python_ends_after_its_exception() {
     for (text, length) in [
         (traceback("RuntimeError: boom"), 5),
         (traceback("KeyboardInterrupt"), 5),
+        (traceback("__main__.load.<locals>.Own_Error: c"), 5),
         (traceback("grpc._channel._Dead: <call>\n\tstatus = 14\n\tdetails = none"), 7),
         (
             traceback("ValueError: a") + "\n\nDuring handling of the above exception, another exception occurred:\n\n"
