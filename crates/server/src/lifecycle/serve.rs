@@ -1,8 +1,10 @@
 //! The third step: serving until the shutdown, and draining.
 
-use std::sync::Arc;
+use std::{convert::Infallible, future::pending, sync::Arc};
 
+use futures_util::future::join;
 use rpcplugin_transport::http2;
+use tokio::time::sleep;
 use tracing::Instrument as _;
 
 use super::{announce::Announced, bind::Bound};
@@ -70,11 +72,22 @@ impl Bound {
             // Without a shutdown, serving ends only when the one connection of a multiplexing host ends.
             shutdown.begin(ShutdownCause::Disconnected);
         };
+        let (calls, grace) = (drain.calls.clone(), drain.grace);
         let draining = async {
             shutdown.begun().await;
             drain.run(capture).instrument(tracing::debug_span!(parent: &span, "shutdown")).await;
         };
-        tokio::join!(serving, draining);
+        // A call that was on its way may begin when no other is in flight any more. The grace applies to it too.
+        let cut_late_calls = async {
+            shutdown.begun().await;
+            sleep(grace).await;
+            calls.cut();
+            pending::<Infallible>().await
+        };
+        tokio::select! {
+            _ = join(serving, draining) => {}
+            never = cut_late_calls => match never {},
+        }
         context.broker.drained().await;
         let cause = shutdown.cause();
         let is_host_gone = matches!(cause, ShutdownCause::HostExited | ShutdownCause::Orphaned);
