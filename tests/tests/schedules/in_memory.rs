@@ -81,7 +81,7 @@ pub(crate) struct InMemory {
     chaos: Chaos,
     /// Kills the plugin that was started last.
     pub(crate) kill: Arc<Mutex<Arc<Notify>>>,
-    /// When the host was told of the last exit.
+    /// When the last exit was reported to the host.
     pub(crate) exited: Arc<Mutex<Option<Instant>>>,
 }
 

@@ -32,7 +32,7 @@ struct Ends {
     count: AtomicU32,
     /// The last generation that one of them may still end.
     last: AtomicU64,
-    /// When the host was told of the last exit after a kill.
+    /// When the last exit after a kill was reported to the host.
     exited: Arc<Mutex<Option<Instant>>>,
 }
 
